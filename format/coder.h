@@ -1,0 +1,59 @@
+/* coder.h - the table of page coders: one file and one row each (SPEC.md section 4.4)
+ *
+ * Encoding appends pages one by one to a batch; decoding first checks a whole payload and finds its slots, then
+ * makes single pages. A decoder is given nothing it may trust but sizes. */
+#ifndef SVP_CODER_H
+#define SVP_CODER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/buffer.h"
+#include "format/compare.h"
+#include "format/layout.h"
+
+enum svp_coder_id { SVP_CODER_ZERO = 0, SVP_CODER_STORED = 1, SVP_CODER_WHOLE = 2, SVP_CODER_XOR_RUNS = 3 };
+
+#define SVP_CODER_UNSUITABLE UINT32_MAX
+
+struct svp_slot { /* where one page lies in an unpacked payload */
+    uint32_t list; /* coder-specific list, if any */
+    uint32_t bytes;
+};
+
+struct svp_coder {
+    enum svp_coder_id id;
+    const char *name;
+    bool has_base;   /* decoding starts from an earlier version of the page */
+    bool has_hashes; /* page hashes are stored */
+    bool packs;      /* the payload may be compressed */
+
+    /* Bytes this page will about take in a payload before packing, from the counts of a comparison with its
+     * base (`changes` is all that may be looked at); UNSUITABLE when this coder cannot or should not. */
+    uint32_t (*estimate)(const struct svp_changes *changes, bool base_usable);
+
+    /* Appends one page. Payload = lists, then bytes. */
+    void (*encode)(struct svp_buffer *lists, struct svp_buffer *bytes, const uint8_t *page, const uint8_t *base,
+                   const struct svp_changes *changes);
+
+    /* True when `unpacked` bytes can be the payload of `count` pages. */
+    bool (*size_fits)(uint32_t count, uint32_t unpacked);
+
+    /* Checks payload[0..unpacked) entirely and fills slots[0..count). */
+    enum svp_verdict (*locate)(struct svp_slot *slots, uint32_t count, const uint8_t *payload, uint32_t unpacked);
+
+    /* Makes a page from a located slot; `page` holds the base on entry when the coder has one. */
+    void (*decode)(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload);
+};
+
+extern const struct svp_coder svp_coder_zero, svp_coder_stored, svp_coder_whole, svp_coder_xor_runs;
+
+/* NULL when unknown. */
+const struct svp_coder *svp_coder_find(uint16_t id);
+
+/* The cheapest coder for a page. `base_usable`: a base exists and its chain has links left; `delta_budget`: most
+ * bytes a delta may take before the chain costs more than the page whole. */
+const struct svp_coder *svp_coder_choose(const struct svp_changes *changes, bool base_usable, uint32_t delta_budget);
+
+#endif

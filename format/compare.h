@@ -1,0 +1,31 @@
+/* compare.h - what changed between two versions of a page */
+#ifndef SVP_COMPARE_H
+#define SVP_COMPARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "format/layout.h"
+
+#define SVP_RUNS_MAX 128u            /* more runs than this are not worth listing */
+#define SVP_CHANGED_BYTES_MAX 2048u  /* nor are more changed bytes */
+
+struct svp_run { /* bytes that differ; joined when the gap costs less than a second run */
+    uint16_t offset;
+    uint16_t bytes;
+};
+
+struct svp_changes {
+    bool all_zero;  /* the new version is all zeros */
+    bool same;      /* no byte differs */
+    bool dense;     /* too much differs: `runs` is not complete */
+    uint32_t run_count;
+    uint32_t changed_bytes; /* bytes in runs */
+    struct svp_run runs[SVP_RUNS_MAX];
+};
+
+/* Compares two page-sized blocks. */
+void svp_compare(struct svp_changes *changes, const uint8_t *before, const uint8_t *after);
+bool svp_all_zero(const uint8_t *page);
+
+#endif

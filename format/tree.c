@@ -1,0 +1,121 @@
+/* tree.c - the hash tree over a region's pages */
+#include "format/tree.h"
+
+#include <string.h>
+
+#include "format/memory.h"
+
+struct svp_hash svp_tree_zero_page(void)
+{
+    static const uint8_t zeros[SVP_PAGE_BYTES];
+    return svp_digest128(0, zeros, sizeof zeros);
+}
+
+static uint64_t parents_of(uint64_t nodes)
+{
+    return (nodes + SVP_TREE_FANOUT - 1) / SVP_TREE_FANOUT;
+}
+
+static void set_stale(struct svp_tree *tree, unsigned level, uint64_t node)
+{
+    tree->stale[level][node / 64] |= UINT64_C(1) << node % 64;
+}
+
+bool svp_tree_open(struct svp_tree *tree, uint64_t pages)
+{
+    *tree = (struct svp_tree){.pages = pages};
+    uint64_t nodes = pages;
+    bool enough = true;
+    for (unsigned level = 0;; level++) {
+        tree->levels = level;
+        tree->hashes[level] = svp_memory_zalloc((size_t)nodes, sizeof(struct svp_hash));
+        enough = enough && tree->hashes[level] != NULL;
+        if (level > 0) {
+            tree->stale[level] = svp_memory_zalloc((size_t)(nodes / 64 + 1), sizeof(uint64_t));
+            enough = enough && tree->stale[level] != NULL;
+        }
+        if (nodes == 1) {
+            break;
+        }
+        nodes = parents_of(nodes);
+    }
+    if (!enough) {
+        svp_tree_close(tree);
+        return false;
+    }
+    const struct svp_hash zero = svp_tree_zero_page();
+    for (uint64_t page = 0; page < pages; page++) {
+        tree->hashes[0][page] = zero;
+    }
+    if (tree->levels > 0) {
+        for (uint64_t node = 0; node < parents_of(pages); node++) {
+            set_stale(tree, 1, node);
+        }
+    }
+    return true;
+}
+
+void svp_tree_close(struct svp_tree *tree)
+{
+    for (unsigned level = 0; level < SVP_TREE_LEVELS_MAX; level++) {
+        svp_memory_free(tree->hashes[level]);
+        svp_memory_free(tree->stale[level]);
+    }
+    *tree = (struct svp_tree){0};
+}
+
+bool svp_tree_grow(struct svp_tree *tree, uint64_t pages)
+{
+    struct svp_tree grown;
+    if (!svp_tree_open(&grown, pages)) {
+        return false;
+    }
+    memcpy(grown.hashes[0], tree->hashes[0], (size_t)tree->pages * sizeof(struct svp_hash));
+    svp_tree_close(tree);
+    *tree = grown;
+    return true;
+}
+
+void svp_tree_update(struct svp_tree *tree, uint64_t page, const struct svp_hash *hash)
+{
+    tree->hashes[0][page] = *hash;
+    if (tree->levels > 0) {
+        set_stale(tree, 1, page / SVP_TREE_FANOUT);
+    }
+}
+
+struct svp_hash svp_tree_root(struct svp_tree *tree)
+{
+    uint64_t below = tree->pages;
+    for (unsigned level = 1; level <= tree->levels; level++) {
+        uint64_t nodes = parents_of(below);
+        for (uint64_t word = 0; word <= nodes / 64; word++) {
+            while (tree->stale[level][word] != 0) {
+                uint64_t node = word * 64;
+                while ((tree->stale[level][word] >> node % 64 & 1) == 0) {
+                    node++;
+                }
+                tree->stale[level][word] &= tree->stale[level][word] - 1;
+                uint64_t first = node * SVP_TREE_FANOUT;
+                uint64_t count = below - first < SVP_TREE_FANOUT ? below - first : SVP_TREE_FANOUT;
+                tree->hashes[level][node] =
+                    svp_digest128(level, &tree->hashes[level - 1][first], (size_t)count * sizeof(struct svp_hash));
+                if (level < tree->levels) {
+                    set_stale(tree, level + 1, node / SVP_TREE_FANOUT);
+                }
+            }
+        }
+        below = nodes;
+    }
+    return tree->hashes[tree->levels][0];
+}
+
+void svp_state_add(struct svp_buffer *state, const struct svp_region_entry *entry, const struct svp_hash *region_root)
+{
+    size_t name_bytes = strlen(entry->name);
+    svp_buffer_add32(state, (uint32_t)name_bytes);
+    svp_buffer_add(state, entry->name, name_bytes);
+    svp_buffer_add64(state, entry->bytes);
+    svp_buffer_add64(state, (entry->flags & SVP_REGION_MAPPED) != 0 ? entry->address : 0);
+    svp_buffer_add(state, region_root->bytes, sizeof region_root->bytes);
+}

@@ -1,0 +1,17 @@
+/* archive.h - the reader object behind the public struct savepoint_archive */
+#ifndef SVP_ARCHIVE_H
+#define SVP_ARCHIVE_H
+
+#include "archive/catalog.h"
+#include "archive/log.h"
+#include "archive/reader.h"
+
+struct savepoint_archive {
+    struct svp_source source;
+    struct svp_log log;
+    struct svp_catalog catalog;
+    struct svp_reader reader;
+    bool writer_active;
+};
+
+#endif

@@ -1,0 +1,225 @@
+/* catalog.c - the snapshots of an archive: walking them, references, tombstones */
+#include "archive/catalog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/memory.h"
+#include "status.h"
+
+static int order_offsets(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left;
+    uint64_t b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static bool ref_known(const struct svp_catalog *catalog, const struct svp_ref *ref)
+{
+    for (size_t i = 0; i < catalog->ref_count; i++) {
+        if (catalog->refs[i].kind == ref->kind && strcmp(catalog->refs[i].name, ref->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Reads one record of a chain that leads back through the file, as `type`, into the catalog; *offset becomes the one
+ * before. */
+static enum savepoint_status load_link(struct svp_catalog *catalog, struct svp_buffer *body, unsigned type,
+                                       uint64_t *offset, struct savepoint_error *error)
+{
+    struct svp_record record;
+    struct svp_ref ref = {0};
+    struct svp_tombstone tombstone = {0};
+    uint64_t at = *offset;
+    enum savepoint_status status = svp_source_record(catalog->source, &record, body, at, type, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    enum svp_verdict verdict = type == SVP_REF ? svp_ref_read(&ref, body->bytes, body->count)
+                                               : svp_tombstone_read(&tombstone, body->bytes, body->count);
+    *offset = type == SVP_REF ? ref.previous : tombstone.previous;
+    if (verdict == SVP_GOOD && (*offset >= at || ref.target >= at || tombstone.commit >= at)) {
+        verdict = SVP_BAD;
+    }
+    if (verdict != SVP_GOOD) {
+        return svp_source_verdict(catalog->source, verdict, at, "reference", error);
+    }
+    void *grown = NULL;
+    if (type == SVP_TOMBSTONE) {
+        grown = svp_memory_resize(catalog->dropped, catalog->dropped_count + 1, sizeof *catalog->dropped);
+        if (grown != NULL) {
+            catalog->dropped = grown;
+            catalog->dropped[catalog->dropped_count++] = tombstone.commit;
+        }
+    } else if (ref.kind == SVP_REF_HEAD || ref_known(catalog, &ref)) {
+        return SAVEPOINT_OK;
+    } else {
+        grown = svp_memory_resize(catalog->refs, catalog->ref_count + 1, sizeof *catalog->refs);
+        if (grown != NULL) {
+            catalog->refs = grown;
+            catalog->refs[catalog->ref_count++] = ref;
+        }
+    }
+    return grown != NULL ? SAVEPOINT_OK
+                         : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "%s: no memory", catalog->source->path);
+}
+
+static void drop_deleted_refs(struct svp_catalog *catalog)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < catalog->ref_count; i++) {
+        if (catalog->refs[i].target != 0) {
+            catalog->refs[kept++] = catalog->refs[i];
+        }
+    }
+    catalog->ref_count = kept;
+}
+
+enum savepoint_status svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source,
+                                       const struct svp_end *end, bool has_end, uint64_t sealed_bytes,
+                                       struct savepoint_error *error)
+{
+    struct svp_buffer body = {0};
+    enum savepoint_status status = SAVEPOINT_OK;
+    *catalog = (struct svp_catalog){.source = source, .has_end = has_end, .sealed_bytes = sealed_bytes};
+    if (has_end) {
+        catalog->end = *end;
+    }
+    for (uint64_t at = catalog->end.newest_ref; status == SAVEPOINT_OK && at != 0;) {
+        status = load_link(catalog, &body, SVP_REF, &at, error);
+    }
+    for (uint64_t at = catalog->end.newest_tombstone; status == SAVEPOINT_OK && at != 0;) {
+        status = load_link(catalog, &body, SVP_TOMBSTONE, &at, error);
+    }
+    svp_buffer_free(&body);
+    if (status != SAVEPOINT_OK) {
+        svp_catalog_close(catalog);
+        return status;
+    }
+    drop_deleted_refs(catalog);
+    if (catalog->dropped_count > 1) {
+        qsort(catalog->dropped, catalog->dropped_count, sizeof *catalog->dropped, order_offsets);
+    }
+    return SAVEPOINT_OK;
+}
+
+void svp_catalog_close(struct svp_catalog *catalog)
+{
+    svp_memory_free(catalog->refs);
+    svp_memory_free(catalog->dropped);
+    *catalog = (struct svp_catalog){0};
+}
+
+bool svp_catalog_is_dropped(const struct svp_catalog *catalog, uint64_t commit_offset)
+{
+    return catalog->dropped_count > 0 && bsearch(&commit_offset, catalog->dropped, catalog->dropped_count,
+                                                 sizeof *catalog->dropped, order_offsets) != NULL;
+}
+
+static uint32_t flags_of(const struct svp_catalog *catalog, const struct svp_commit *commit, uint64_t offset)
+{
+    static const struct svp_hash none;
+    uint32_t flags = commit->flags; /* the low bits have the same meaning in file and API */
+    _Static_assert(SAVEPOINT_SNAPSHOT_UNSYNCED == SVP_COMMIT_UNSYNCED, "same bits");
+    _Static_assert(SAVEPOINT_SNAPSHOT_NO_HEAD == SVP_COMMIT_NO_HEAD, "same bits");
+    _Static_assert(SAVEPOINT_SNAPSHOT_AUTOSAVE == SVP_COMMIT_AUTOSAVE, "same bits");
+    if (offset < catalog->sealed_bytes) {
+        flags |= SAVEPOINT_SNAPSHOT_SEALED;
+    }
+    if (offset == catalog->end.head) {
+        flags |= SAVEPOINT_SNAPSHOT_HEAD;
+    }
+    if (svp_catalog_is_dropped(catalog, offset)) {
+        flags |= SAVEPOINT_SNAPSHOT_DROPPED;
+    }
+    if (memcmp(commit->parent_id.bytes, none.bytes, sizeof none.bytes) == 0) {
+        flags |= SAVEPOINT_SNAPSHOT_ROOT;
+    }
+    return flags;
+}
+
+static uint64_t metadata_bytes_of(const struct svp_catalog *catalog, const struct svp_commit *commit)
+{
+    struct svp_record record;
+    bool there = commit->metadata != 0 &&
+                 svp_source_header(catalog->source, &record, commit->metadata, NULL) == SAVEPOINT_OK;
+    return there ? record.body_bytes : 0;
+}
+
+void svp_catalog_describe(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                          const struct svp_commit *commit, uint64_t offset)
+{
+    memset(snapshot, 0, sizeof *snapshot);
+    memcpy(snapshot->id.bytes, commit->id.bytes, sizeof snapshot->id.bytes);
+    memcpy(snapshot->parent.bytes, commit->parent_id.bytes, sizeof snapshot->parent.bytes);
+    memcpy(snapshot->digest.bytes, commit->state_root.bytes, sizeof snapshot->digest.bytes);
+    snapshot->sequence = commit->sequence;
+    snapshot->time_ns = commit->time_ns;
+    snapshot->changed_pages = commit->pages_stored;
+    snapshot->region_pages = commit->region_pages;
+    snapshot->stored_bytes = offset - commit->transaction_start;
+    snapshot->pause_ns = commit->pause_ns;
+    snapshot->file_offset = offset;
+    snapshot->region_count = commit->region_count;
+    snapshot->flags = flags_of(catalog, commit, offset);
+    snapshot->metadata_bytes = metadata_bytes_of(catalog, commit);
+    memcpy(snapshot->label, commit->label, commit->label_bytes);
+}
+
+enum savepoint_status svp_catalog_at(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                     uint64_t offset, struct savepoint_error *error)
+{
+    struct svp_commit commit;
+    enum savepoint_status status = svp_source_commit(catalog->source, &commit, offset, error);
+    if (status == SAVEPOINT_OK) {
+        svp_catalog_describe(catalog, snapshot, &commit, offset);
+    }
+    return status;
+}
+
+/* Walks from a commit by its parents (or in file order) to the next one that was not dropped. */
+static enum savepoint_status step(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                  uint64_t offset, bool by_parent, struct savepoint_error *error)
+{
+    for (;;) {
+        struct svp_commit commit;
+        enum savepoint_status status = svp_source_commit(catalog->source, &commit, offset, error);
+        if (status != SAVEPOINT_OK) {
+            return status;
+        }
+        offset = by_parent ? commit.parent : commit.previous;
+        if (offset == 0) {
+            return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "%s: there is no %s snapshot", catalog->source->path,
+                                   by_parent ? "older" : "earlier");
+        }
+        if (!svp_catalog_is_dropped(catalog, offset)) {
+            return svp_catalog_at(catalog, snapshot, offset, error);
+        }
+    }
+}
+
+enum savepoint_status svp_catalog_parent(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                         uint64_t commit_offset, struct savepoint_error *error)
+{
+    return step(catalog, snapshot, commit_offset, true, error);
+}
+
+enum savepoint_status svp_catalog_previous(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                           uint64_t commit_offset, struct savepoint_error *error)
+{
+    return step(catalog, snapshot, commit_offset, false, error);
+}
+
+enum savepoint_status svp_catalog_newest(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                         struct savepoint_error *error)
+{
+    uint64_t newest = catalog->end.newest_commit;
+    if (newest == 0) {
+        return svp_status_fail(error, SAVEPOINT_EMPTY, "find", "%s: the archive holds no snapshot yet",
+                               catalog->source->path);
+    }
+    return svp_catalog_is_dropped(catalog, newest) ? step(catalog, snapshot, newest, false, error)
+                                                   : svp_catalog_at(catalog, snapshot, newest, error);
+}

@@ -1,0 +1,51 @@
+/* catalog.h - the snapshots of an archive by name: HEAD, references, labels, ids, ancestors (DESIGN: names) */
+#ifndef SVP_CATALOG_H
+#define SVP_CATALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "archive/source.h"
+#include "format/body.h"
+
+struct svp_catalog {
+    const struct svp_source *source;
+    bool has_end;
+    struct svp_end end;
+    uint64_t sealed_bytes;
+    size_t ref_count; /* references in force, HEAD not among them; newest first */
+    struct svp_ref *refs;
+    size_t dropped_count; /* COMMIT offsets of dropped snapshots, ascending */
+    uint64_t *dropped;
+};
+
+/* Loads references and tombstones. Damage among them is an error. */
+enum savepoint_status svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source,
+                                       const struct svp_end *end, bool has_end, uint64_t sealed_bytes,
+                                       struct savepoint_error *error);
+void svp_catalog_close(struct svp_catalog *catalog);
+
+/* What the public API tells about a commit. */
+void svp_catalog_describe(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                          const struct svp_commit *commit, uint64_t offset);
+/* Loads and describes the commit at `offset`. */
+enum savepoint_status svp_catalog_at(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                     uint64_t offset, struct savepoint_error *error);
+bool svp_catalog_is_dropped(const struct svp_catalog *catalog, uint64_t commit_offset);
+
+/* The nearest kept ancestor, the kept snapshot before in file order, the newest one. NOT_FOUND, EMPTY. */
+enum savepoint_status svp_catalog_parent(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                         uint64_t commit_offset, struct savepoint_error *error);
+enum savepoint_status svp_catalog_previous(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                           uint64_t commit_offset, struct savepoint_error *error);
+enum savepoint_status svp_catalog_newest(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                         struct savepoint_error *error);
+
+/* By expression (savepoint_archive_find), by whole id. */
+enum savepoint_status svp_catalog_find(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                       const char *expression, struct savepoint_error *error);
+enum savepoint_status svp_catalog_find_id(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                          const struct savepoint_id *id, struct savepoint_error *error);
+
+#endif

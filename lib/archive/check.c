@@ -1,0 +1,210 @@
+/* check.c - savepoint_archive_verify: every byte of the file, then every snapshot */
+#include <stdio.h>
+#include <string.h>
+
+#include "archive/archive.h"
+#include "archive/verify.h"
+#include "format/bytes.h"
+#include "status.h"
+
+struct check {
+    struct savepoint_archive *archive;
+    const struct savepoint_verify_options *options;
+    struct savepoint_verify_result result;
+    struct svp_verify_pace pace;
+};
+
+static void report(struct check *check, const struct savepoint_error *error, const struct savepoint_id *snapshot)
+{
+    struct savepoint_finding finding = {.status = error->status, .file_offset = error->file_offset};
+    check->result.findings++;
+    if (check->options->report == NULL) {
+        return;
+    }
+    if (snapshot != NULL) {
+        finding.snapshot = *snapshot;
+    }
+    snprintf(finding.message, sizeof finding.message, "%.255s", error->message);
+    check->options->report(check->options->report_user, &finding);
+}
+
+/* A failure that is about the bytes, not about this process. */
+static bool is_finding(enum savepoint_status status)
+{
+    return status == SAVEPOINT_CORRUPT || status == SAVEPOINT_UNSUPPORTED;
+}
+
+/* The next place behind `offset` where a record with a good header stands; `end` when there is none. */
+static uint64_t resynchronise(const struct svp_source *source, uint64_t offset, uint64_t end)
+{
+    struct svp_record record;
+    for (uint64_t at = svp_round_up(offset + 1, 8); at + SVP_HEADER_BYTES <= end; at += 8) {
+        if (svp_source_header(source, &record, at, NULL) == SAVEPOINT_OK) {
+            return at;
+        }
+    }
+    return end;
+}
+
+static enum savepoint_status check_end(struct check *check, const struct svp_record *record, struct svp_buffer *body,
+                                       const struct svp_buffer *chain, uint64_t start, uint64_t *previous_chain,
+                                       bool unbroken)
+{
+    struct savepoint_error error = {0};
+    struct svp_end end;
+    const struct svp_source *source = &check->archive->source;
+    enum svp_verdict verdict = svp_end_read(&end, body->bytes, body->count, record->offset, record->salt);
+    if (verdict == SVP_GOOD && unbroken) {
+        bool fits = end.transaction_start == start && end.previous_chain == *previous_chain &&
+                    end.chain == svp_digest64(record->salt, chain->bytes, chain->count);
+        verdict = fits ? SVP_GOOD : SVP_BAD;
+    }
+    *previous_chain = end.chain;
+    enum savepoint_status status = svp_source_verdict(source, verdict, record->offset, "end of a transaction", &error);
+    if (status != SAVEPOINT_OK) {
+        report(check, &error, NULL);
+    }
+    return status;
+}
+
+/* Every record from the first to the end of the last transaction, and the seal behind it. */
+static enum savepoint_status check_records(struct check *check, struct savepoint_error *error)
+{
+    const struct svp_source *source = &check->archive->source;
+    uint64_t end = check->archive->log.committed_bytes;
+    uint64_t offset = 0;
+    uint64_t start = 0;          /* of the transaction being walked */
+    uint64_t previous_chain = 0;
+    bool unbroken = true;        /* no damage met in this transaction or the one before */
+    struct svp_buffer body = {0};
+    struct svp_buffer chain = {0};
+    enum savepoint_status status = SAVEPOINT_OK;
+    while (offset < end) {
+        struct svp_record record = {0};
+        struct savepoint_error found = {0};
+        status = svp_source_record(source, &record, &body, offset, 0, &found);
+        if (status != SAVEPOINT_OK && !is_finding(status)) {
+            *error = found;
+            break;
+        }
+        uint64_t next = offset + svp_record_bytes(&record);
+        if (status != SAVEPOINT_OK) {
+            report(check, &found, NULL);
+            unbroken = false;
+            next = resynchronise(source, offset, end);
+        } else if (record.type == SVP_END) {
+            check_end(check, &record, &body, &chain, start, &previous_chain, unbroken);
+            start = next;
+            unbroken = true;
+            svp_buffer_clear(&chain);
+        } else {
+            svp_buffer_add64(&chain, record.header_hash);
+        }
+        check->result.records_checked += status == SAVEPOINT_OK ? 1 : 0;
+        status = svp_verify_step(&check->pace, next - offset, error);
+        if (status != SAVEPOINT_OK) {
+            break;
+        }
+        offset = next;
+    }
+    svp_buffer_free(&body);
+    svp_buffer_free(&chain);
+    return status;
+}
+
+static enum savepoint_status check_snapshot(struct check *check, const struct savepoint_snapshot *snapshot,
+                                            struct savepoint_error *error)
+{
+    struct savepoint_error found = {0};
+    enum savepoint_status status = svp_verify_snapshot(&check->archive->reader, snapshot->file_offset,
+                                                       check->archive->log.segment.history_uuid,
+                                                       &check->result.pages_checked, &check->pace, &found);
+    if (status != SAVEPOINT_OK && !is_finding(status)) {
+        if (error != NULL) {
+            *error = found;
+        }
+        return status;
+    }
+    check->result.snapshots_checked++;
+    if (status != SAVEPOINT_OK) {
+        check->result.snapshots_damaged++;
+        report(check, &found, &snapshot->id);
+    }
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status check_snapshots(struct check *check, struct savepoint_error *error)
+{
+    struct savepoint_snapshot snapshot;
+    struct savepoint_error found = {0};
+    enum savepoint_status status = svp_catalog_newest(&check->archive->catalog, &snapshot, &found);
+    while (status == SAVEPOINT_OK) {
+        status = check_snapshot(check, &snapshot, error);
+        if (status != SAVEPOINT_OK) {
+            return status;
+        }
+        status = svp_catalog_previous(&check->archive->catalog, &snapshot, snapshot.file_offset, &found);
+    }
+    if (is_finding(status)) { /* the way to older snapshots is broken */
+        report(check, &found, NULL);
+        return SAVEPOINT_OK;
+    }
+    if (status != SAVEPOINT_NOT_FOUND && status != SAVEPOINT_EMPTY) {
+        *error = found;
+        return status;
+    }
+    return SAVEPOINT_OK;
+}
+
+/* What opening had already seen behind the last good transaction. */
+static void report_tail(struct check *check)
+{
+    const struct svp_log *log = &check->archive->log;
+    struct savepoint_error error = {0};
+    if (log->damage_offset != SVP_NO_OFFSET && log->damage_offset >= log->committed_bytes) {
+        svp_status_at(&error, SAVEPOINT_CORRUPT, log->damage_offset, "verify",
+                      "%s: bytes that were once durable have changed here; snapshots behind this place cannot be reached",
+                      check->archive->source.path);
+        report(check, &error, NULL);
+    }
+}
+
+/* The bytes all snapshots decode to: what the progress is measured by. */
+static uint64_t bytes_to_decode(const struct savepoint_archive *archive)
+{
+    struct savepoint_snapshot newest;
+    if (svp_catalog_newest(&archive->catalog, &newest, NULL) != SAVEPOINT_OK) {
+        return 0;
+    }
+    return newest.region_pages * SVP_PAGE_BYTES * archive->catalog.end.snapshot_count;
+}
+
+enum savepoint_status savepoint_archive_verify(struct savepoint_archive *archive,
+                                               struct savepoint_verify_result *result,
+                                               const struct savepoint_verify_options *options,
+                                               struct savepoint_error *error)
+{
+    const struct savepoint_verify_options defaults = SAVEPOINT_VERIFY_OPTIONS_INIT;
+    struct savepoint_error ignored;
+    if (archive == NULL || result == NULL) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "verify", "archive and result must not be NULL");
+    }
+    struct check check = {.archive = archive, .options = options != NULL ? options : &defaults};
+    struct savepoint_error *detail = error != NULL ? error : &ignored;
+    check.pace.progress = check.options->progress;
+    check.pace.user = check.options->progress_user;
+    enum savepoint_status status;
+    if (check.options->snapshot != NULL) {
+        check.pace.total_bytes = check.options->snapshot->region_pages * SVP_PAGE_BYTES;
+        status = check_snapshot(&check, check.options->snapshot, detail);
+    } else {
+        check.pace.total_bytes = archive->log.committed_bytes + bytes_to_decode(archive);
+        report_tail(&check);
+        status = check_records(&check, detail);
+        status = status == SAVEPOINT_OK ? check_snapshots(&check, detail) : status;
+    }
+    if (status == SAVEPOINT_OK) {
+        *result = check.result;
+    }
+    return status;
+}

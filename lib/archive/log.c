@@ -1,0 +1,273 @@
+/* log.c - the state of an archive file: its last transaction, what is sealed, torn or damaged */
+#include "archive/log.h"
+
+#include <string.h>
+
+#include "archive/evidence.h"
+#include "format/bytes.h"
+#include "format/memory.h"
+#include "status.h"
+
+enum savepoint_status svp_log_end(const struct svp_source *source, struct svp_end *end, struct svp_record *record,
+                                  uint64_t offset, struct savepoint_error *error)
+{
+    struct svp_buffer body = {0};
+    enum savepoint_status status = svp_source_record(source, record, &body, offset, SVP_END, error);
+    if (status == SAVEPOINT_OK) {
+        enum svp_verdict verdict = svp_end_read(end, body.bytes, body.count, offset, record->salt);
+        status = svp_source_verdict(source, verdict, offset, "end of a transaction", error);
+    }
+    svp_buffer_free(&body);
+    return status;
+}
+
+static void adopt_end(struct svp_log *log, const struct svp_end *end, const struct svp_record *record)
+{
+    log->has_end = true;
+    log->end = *end;
+    log->end_offset = record->offset;
+    log->transaction = record->transaction;
+    log->committed_bytes = record->offset + svp_record_bytes(record);
+    log->kept_bytes = log->committed_bytes;
+    log->sealed_bytes = end->sealed_bytes;
+}
+
+/* Where there is an END that ends exactly at `boundary`: true and it is adopted. */
+static bool end_before(struct svp_log *log, struct svp_source *source, uint64_t boundary)
+{
+    uint8_t trailer[SVP_TRAILER_BYTES];
+    uint64_t offset = 0;
+    uint64_t salt = 0;
+    struct svp_record record;
+    struct svp_end end;
+    if (boundary < SVP_FILE_ALIGNMENT ||
+        svp_source_bytes(source, trailer, sizeof trailer, boundary - sizeof trailer, NULL) != SAVEPOINT_OK ||
+        !svp_trailer_read(trailer, &offset, &salt) || offset >= boundary ||
+        (source->salt_known && source->salt != salt) ||
+        svp_log_end(source, &end, &record, offset, NULL) != SAVEPOINT_OK ||
+        offset + svp_record_bytes(&record) != boundary) {
+        return false;
+    }
+    adopt_end(log, &end, &record);
+    return true;
+}
+
+/* Steps back block by block. Foreign bytes (no magic in front) get a short search only. */
+static void find_last_end(struct svp_log *log, struct svp_source *source, bool magic)
+{
+    const uint64_t foreign_search_bytes = UINT64_C(1) << 20;
+    uint64_t boundary = log->file_bytes & ~(uint64_t)(SVP_FILE_ALIGNMENT - 1);
+    uint64_t stop = magic || boundary < foreign_search_bytes ? 0 : boundary - foreign_search_bytes;
+    for (; boundary > stop; boundary -= SVP_FILE_ALIGNMENT) {
+        if (end_before(log, source, boundary)) {
+            return;
+        }
+    }
+}
+
+static void find_seal(struct svp_log *log, struct svp_source *source)
+{
+    struct svp_record record;
+    struct svp_buffer body = {0};
+    struct svp_seal seal;
+    if (svp_source_record(source, &record, &body, log->committed_bytes, SVP_SEAL, NULL) == SAVEPOINT_OK &&
+        svp_seal_read(&seal, body.bytes, body.count) == SVP_GOOD && seal.sealed_bytes == log->committed_bytes) {
+        log->sealed = true;
+        log->seal_hash = record.header_hash;
+        log->sealed_bytes = log->committed_bytes;
+        log->kept_bytes = log->committed_bytes + svp_record_bytes(&record);
+    }
+    svp_buffer_free(&body);
+}
+
+enum savepoint_status svp_log_check(const struct svp_source *source, uint64_t start, uint64_t transaction,
+                                    uint64_t *end_offset, uint64_t *bad, struct savepoint_error *error)
+{
+    struct svp_buffer body = {0};
+    struct svp_buffer chain = {0};
+    struct svp_record record = {0};
+    uint64_t offset = start;
+    enum savepoint_status status;
+    for (;;) {
+        *bad = offset;
+        status = svp_source_record(source, &record, &body, offset, 0, error);
+        if (status != SAVEPOINT_OK) {
+            break;
+        }
+        if (record.transaction != transaction) {
+            status = svp_status_at(error, SAVEPOINT_CORRUPT, offset, "check", "%s: a record of another transaction",
+                                   source->path);
+            break;
+        }
+        if (record.type == SVP_END) {
+            struct svp_end end;
+            uint64_t wanted = svp_digest64(record.salt, chain.bytes, chain.count);
+            enum svp_verdict verdict = svp_end_read(&end, body.bytes, body.count, offset, record.salt);
+            bool fits = verdict == SVP_GOOD && end.transaction_start == start && end.chain == wanted && !chain.failed;
+            *end_offset = offset;
+            status = svp_source_verdict(source, fits ? SVP_GOOD : SVP_BAD, offset, "end of a transaction", error);
+            break;
+        }
+        svp_buffer_add64(&chain, record.header_hash);
+        offset += svp_record_bytes(&record);
+    }
+    svp_buffer_free(&body);
+    svp_buffer_free(&chain);
+    return status;
+}
+
+/* Everything above the last seal is checked. What breaks there is corruption if something later proves that it was
+ * durable; otherwise the history ends before it. */
+static void check_unsealed(struct svp_log *log, struct svp_source *source)
+{
+    struct svp_log last_good = *log; /* the history up to `start` */
+    uint64_t start = log->sealed_bytes;
+    uint64_t committed = log->committed_bytes;
+    last_good.has_end = false;
+    last_good.transaction = 0;
+    if (start > 0 && !end_before(&last_good, source, start)) {
+        log->damage_offset = start - SVP_TRAILER_BYTES;
+        return;
+    }
+    while (start < committed) {
+        uint64_t end_offset = 0;
+        uint64_t bad = start;
+        struct svp_record record;
+        struct svp_end end;
+        if (svp_log_check(source, start, last_good.transaction + 1, &end_offset, &bad, NULL) == SAVEPOINT_OK &&
+            svp_log_end(source, &end, &record, end_offset, NULL) == SAVEPOINT_OK) {
+            adopt_end(&last_good, &end, &record);
+            start = last_good.committed_bytes;
+            continue;
+        }
+        if (svp_evidence_after(source, bad, log->file_bytes, last_good.transaction + 1)) {
+            log->damage_offset = bad;
+            return;
+        }
+        last_good.sealed_bytes = log->sealed_bytes;
+        last_good.kept_bytes = last_good.has_end ? last_good.committed_bytes : 0;
+        last_good.committed_bytes = last_good.kept_bytes;
+        last_good.sealed = false;
+        *log = last_good;
+        if (log->has_end) {
+            find_seal(log, source);
+        }
+        return;
+    }
+}
+
+static enum savepoint_status read_segment(struct svp_log *log, const struct svp_source *source, uint64_t offset,
+                                          struct savepoint_error *error)
+{
+    struct svp_record record;
+    struct svp_buffer body = {0};
+    enum savepoint_status status = svp_source_record(source, &record, &body, offset, SVP_SEGMENT, error);
+    if (status == SAVEPOINT_OK) {
+        enum svp_verdict verdict = svp_segment_read(&log->segment, body.bytes, body.count);
+        if (verdict == SVP_UNSUPPORTED) {
+            status = svp_status_at(error, SAVEPOINT_UNSUPPORTED, offset, "open",
+                                   "%s: the archive needs %s, which this savepoint (format 0) lacks: use a newer one",
+                                   source->path, log->segment.missing);
+        } else {
+            status = svp_source_verdict(source, verdict, offset, "archive header", error);
+        }
+    }
+    svp_buffer_free(&body);
+    return status;
+}
+
+/* The first SEGMENT may be damaged as long as a later one can stand in for it. */
+static enum savepoint_status check_segments(struct svp_log *log, const struct svp_source *source,
+                                            struct savepoint_error *error)
+{
+    enum savepoint_status first = read_segment(log, source, 0, error);
+    uint64_t newest = log->has_end ? log->end.newest_segment : 0;
+    if (newest == 0 || first == SAVEPOINT_UNSUPPORTED) {
+        return first;
+    }
+    enum savepoint_status status = read_segment(log, source, newest, error);
+    if (status == SAVEPOINT_OK && first != SAVEPOINT_OK) {
+        log->damage_offset = 0;
+    }
+    return status;
+}
+
+/* No END anywhere: a first transaction that was torn, or foreign bytes, or damage. */
+static enum savepoint_status judge_without_end(struct svp_log *log, struct svp_source *source, bool magic,
+                                               struct savepoint_error *error)
+{
+    struct svp_record record;
+    if (!magic) {
+        return svp_status_fail(error, SAVEPOINT_NOT_AN_ARCHIVE, "open", "%s: not a savepoint archive", source->path);
+    }
+    if (svp_evidence_after(source, 0, log->file_bytes, 1)) {
+        return svp_status_at(error, SAVEPOINT_CORRUPT, 0, "open",
+                             "%s: the only transaction is damaged; nothing can be read", source->path);
+    }
+    log->newborn = true;
+    log->torn_bytes = log->file_bytes;
+    if (svp_source_header(source, &record, 0, NULL) == SAVEPOINT_OK && record.type == SVP_SEGMENT) {
+        enum savepoint_status status = read_segment(log, source, 0, error);
+        log->newborn = status != SAVEPOINT_OK;
+        return status == SAVEPOINT_UNSUPPORTED ? status : SAVEPOINT_OK;
+    }
+    return SAVEPOINT_OK;
+}
+
+static bool starts_with_magic(const struct svp_log *log, const struct svp_source *source)
+{
+    uint8_t start[sizeof svp_record_magic];
+    size_t done = 0;
+    size_t wanted = log->file_bytes < sizeof start ? (size_t)log->file_bytes : sizeof start;
+    return svp_file_read(&source->file, start, wanted, 0, &done) == 0 && done == wanted &&
+           memcmp(start, svp_record_magic, wanted) == 0;
+}
+
+static void judge_tail(struct svp_log *log, const struct svp_source *source)
+{
+    if (log->file_bytes == log->kept_bytes) {
+        return;
+    }
+    if (log->damage_offset == SVP_NO_OFFSET &&
+        svp_evidence_after(source, log->kept_bytes, log->file_bytes, log->transaction + 1)) {
+        uint64_t end_offset;
+        svp_log_check(source, log->committed_bytes, log->transaction + 1, &end_offset, &log->damage_offset, NULL);
+        return;
+    }
+    log->torn_bytes = log->file_bytes - log->kept_bytes;
+}
+
+enum savepoint_status svp_log_open(struct svp_log *log, struct svp_source *source, struct savepoint_error *error)
+{
+    *log = (struct svp_log){.damage_offset = SVP_NO_OFFSET};
+    int code = svp_file_size(&source->file, &log->file_bytes);
+    if (code != 0) {
+        return svp_status_os(error, code, "open", "%s: cannot tell the size", source->path);
+    }
+    source->limit = log->file_bytes;
+    source->salt_known = false;
+    if (log->file_bytes == 0) {
+        log->newborn = true;
+        return SAVEPOINT_OK;
+    }
+    bool magic = starts_with_magic(log, source);
+    find_last_end(log, source, magic);
+    if (!log->has_end) {
+        return judge_without_end(log, source, magic, error);
+    }
+    struct svp_record record;
+    if (svp_source_header(source, &record, log->end_offset, NULL) == SAVEPOINT_OK) {
+        source->salt = record.salt;
+        source->salt_known = true;
+    }
+    enum savepoint_status status = check_segments(log, source, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    find_seal(log, source);
+    if (log->sealed_bytes < log->committed_bytes) {
+        check_unsealed(log, source);
+    }
+    judge_tail(log, source);
+    return SAVEPOINT_OK;
+}

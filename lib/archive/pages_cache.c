@@ -1,0 +1,172 @@
+/* pages_cache.c - recently used PAGES records of a reader, and decoding chains of deltas through them */
+#include "archive/pages_cache.h"
+
+#include <string.h>
+
+#include "format/memory.h"
+#include "format/tree.h"
+#include "status.h"
+
+static enum savepoint_status load(struct svp_reader *reader, struct svp_cached_pages *cached, uint64_t offset,
+                                  struct savepoint_error *error)
+{
+    struct svp_record record;
+    uint16_t coder_id = 0;
+    svp_memory_free(cached->unpacked);
+    cached->unpacked = NULL;
+    cached->offset = 0;
+    enum savepoint_status status =
+        svp_source_record(reader->source, &record, &cached->body, offset, SVP_PAGES, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    enum svp_verdict verdict =
+        svp_pages_read(&cached->pages, cached->body.bytes, cached->body.count, offset, &coder_id);
+    if (verdict == SVP_UNSUPPORTED) {
+        return svp_status_at(error, SAVEPOINT_UNSUPPORTED, offset, "read",
+                             "%s: pages are stored by coder %u, which this savepoint lacks: use a newer one",
+                             reader->source->path, coder_id);
+    }
+    status = svp_source_verdict(reader->source, verdict, offset, "batch of pages", error);
+    if (status == SAVEPOINT_OK) {
+        cached->offset = offset;
+    }
+    return status;
+}
+
+/* The cached record of `offset`, or the place to load it into; NULL: no memory. */
+static struct svp_cached_pages *place_for(struct svp_reader *reader, uint64_t offset)
+{
+    struct svp_cached_pages **empty = NULL;
+    struct svp_cached_pages *oldest = NULL;
+    for (size_t i = 0; i < SVP_READER_PAGES; i++) {
+        struct svp_cached_pages *cached = reader->pages[i];
+        if (cached == NULL) {
+            empty = empty != NULL ? empty : &reader->pages[i];
+        } else if (cached->offset == offset) {
+            return cached;
+        } else if (oldest == NULL || cached->used < oldest->used) {
+            oldest = cached;
+        }
+    }
+    if (empty != NULL) {
+        *empty = svp_memory_zalloc(1, sizeof **empty);
+        return *empty != NULL ? *empty : oldest;
+    }
+    return oldest;
+}
+
+static enum savepoint_status get(struct svp_reader *reader, struct svp_cached_pages **found, uint64_t offset,
+                                 struct savepoint_error *error)
+{
+    struct svp_cached_pages *cached = place_for(reader, offset);
+    enum savepoint_status status = SAVEPOINT_OK;
+    if (cached == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory to read", reader->source->path);
+    }
+    if (cached->offset != offset) {
+        status = load(reader, cached, offset, error);
+    }
+    cached->used = ++reader->clock;
+    *found = cached;
+    return status;
+}
+
+enum savepoint_status svp_pages_cache_get(struct svp_reader *reader, const struct svp_cached_pages **cached,
+                                          uint64_t offset, struct savepoint_error *error)
+{
+    struct svp_cached_pages *found = NULL;
+    enum savepoint_status status = get(reader, &found, offset, error);
+    *cached = found;
+    return status;
+}
+
+enum savepoint_status svp_pages_cache_unpacked(struct svp_reader *reader, const struct svp_cached_pages **cached,
+                                               uint64_t offset, struct savepoint_error *error)
+{
+    struct svp_cached_pages *found = NULL;
+    enum savepoint_status status = get(reader, &found, offset, error);
+    *cached = found;
+    if (status != SAVEPOINT_OK || found->unpacked != NULL) {
+        return status;
+    }
+    found->unpacked = svp_memory_alloc(found->pages.unpacked_bytes);
+    if (found->unpacked == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory to read", reader->source->path);
+    }
+    enum svp_verdict verdict = svp_pages_unpack(&found->pages, reader->source->unpacker, found->unpacked);
+    if (verdict != SVP_GOOD) {
+        svp_memory_free(found->unpacked);
+        found->unpacked = NULL;
+    }
+    return svp_source_verdict(reader->source, verdict, offset, "batch of pages", error);
+}
+
+/* The chain from a record down to one without base: offsets[0] is the newest. */
+static enum savepoint_status find_chain(struct svp_reader *reader, uint64_t *offsets, uint32_t *count,
+                                        uint64_t record_offset, uint32_t region_id, uint64_t page_index,
+                                        struct savepoint_error *error)
+{
+    uint64_t offset = record_offset;
+    for (*count = 0; *count <= SVP_CHAIN_LINKS_MAX;) {
+        const struct svp_cached_pages *cached = NULL;
+        enum savepoint_status status = svp_pages_cache_get(reader, &cached, offset, error);
+        if (status != SAVEPOINT_OK) {
+            return status;
+        }
+        int slot = cached->pages.region_id == region_id ? svp_pages_find(&cached->pages, page_index) : -1;
+        if (slot < 0) {
+            return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: page %llu is not where its index says",
+                                 reader->source->path, (unsigned long long)page_index);
+        }
+        offsets[(*count)++] = offset;
+        if (!cached->pages.coder->has_base) {
+            return SAVEPOINT_OK;
+        }
+        offset = cached->pages.bases[slot];
+    }
+    return svp_status_at(error, SAVEPOINT_CORRUPT, record_offset, "read", "%s: page %llu has more than %u deltas",
+                         reader->source->path, (unsigned long long)page_index, SVP_CHAIN_LINKS_MAX);
+}
+
+static enum savepoint_status apply(struct svp_reader *reader, uint8_t *page, struct svp_page_origin *origin,
+                                   uint64_t offset, uint64_t page_index, struct savepoint_error *error)
+{
+    const struct svp_cached_pages *cached = NULL;
+    enum savepoint_status status = svp_pages_cache_unpacked(reader, &cached, offset, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    int slot = svp_pages_find(&cached->pages, page_index);
+    if (svp_pages_decode(&cached->pages, (uint32_t)slot, cached->unpacked, page, &origin->hash) != SVP_GOOD) {
+        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: page %llu decodes to other bytes than were stored",
+                             reader->source->path, (unsigned long long)page_index);
+    }
+    if (cached->pages.coder->has_base) {
+        origin->links++;
+        origin->delta_bytes += cached->pages.unpacked_bytes / cached->pages.count + 1;
+    } else {
+        origin->key_bytes = cached->pages.stored_bytes / cached->pages.count;
+    }
+    return SAVEPOINT_OK;
+}
+
+enum savepoint_status svp_reader_page(struct svp_reader *reader, uint8_t *page, struct svp_page_origin *origin,
+                                      uint64_t record_offset, uint32_t region_id, uint64_t page_index,
+                                      struct savepoint_error *error)
+{
+    uint64_t offsets[SVP_CHAIN_LINKS_MAX + 1];
+    uint32_t count = 0;
+    *origin = (struct svp_page_origin){0};
+    if (record_offset == 0) {
+        memset(page, 0, SVP_PAGE_BYTES);
+        origin->hash = svp_tree_zero_page();
+        return SAVEPOINT_OK;
+    }
+    enum savepoint_status status =
+        find_chain(reader, offsets, &count, record_offset, region_id, page_index, error);
+    while (status == SAVEPOINT_OK && count > 0) {
+        status = apply(reader, page, origin, offsets[--count], page_index, error);
+    }
+    return status;
+}

@@ -1,0 +1,14 @@
+/* pages_cache.h - recently used PAGES records of a reader */
+#ifndef SVP_PAGES_CACHE_H
+#define SVP_PAGES_CACHE_H
+
+#include "archive/reader.h"
+
+/* The record at `offset`, parsed; valid until the next call. */
+enum savepoint_status svp_pages_cache_get(struct svp_reader *reader, const struct svp_cached_pages **cached,
+                                          uint64_t offset, struct savepoint_error *error);
+/* The same, with its payload unpacked. */
+enum savepoint_status svp_pages_cache_unpacked(struct svp_reader *reader, const struct svp_cached_pages **cached,
+                                               uint64_t offset, struct savepoint_error *error);
+
+#endif

@@ -1,0 +1,207 @@
+/* verify.c - checking one snapshot whole, and making one HEAD after such a check */
+#include "archive/verify.h"
+
+#include <string.h>
+
+#include "archive/append.h"
+#include "archive/catalog.h"
+#include "format/memory.h"
+#include "format/tree.h"
+#include "os/host.h"
+#include "status.h"
+
+enum savepoint_status svp_verify_step(struct svp_verify_pace *pace, uint64_t bytes, struct savepoint_error *error)
+{
+    enum { BYTES_BETWEEN_CALLS = 8 << 20 };
+    uint64_t before = pace->done_bytes;
+    pace->done_bytes += bytes;
+    bool due = before / BYTES_BETWEEN_CALLS != pace->done_bytes / BYTES_BETWEEN_CALLS;
+    if (pace->progress != NULL && due && pace->progress(pace->user, pace->done_bytes, pace->total_bytes) != 0) {
+        return svp_status_fail(error, SAVEPOINT_CANCELLED, "verify", "cancelled");
+    }
+    return SAVEPOINT_OK;
+}
+
+/* The region's root, every page decoded. */
+static enum savepoint_status check_region(struct svp_reader *reader, const struct svp_region_entry *entry,
+                                          const uint64_t *offsets, struct svp_hash *root, uint64_t *pages_checked,
+                                          struct svp_verify_pace *pace, struct savepoint_error *error)
+{
+    struct svp_tree tree;
+    uint8_t page_bytes[SVP_PAGE_BYTES];
+    uint64_t pages = entry->bytes / SVP_PAGE_BYTES;
+    enum savepoint_status status = SAVEPOINT_OK;
+    if (!svp_tree_open(&tree, pages)) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory for region '%.80s'", entry->name);
+    }
+    for (uint64_t page = 0; status == SAVEPOINT_OK && page < pages; page++) {
+        struct svp_page_origin origin;
+        if (offsets[page] != 0 && !svp_region_excludes(entry, page)) {
+            status = svp_reader_page(reader, page_bytes, &origin, offsets[page], entry->id, page, error);
+            svp_tree_update(&tree, page, &origin.hash);
+            *pages_checked += status == SAVEPOINT_OK ? 1 : 0;
+        }
+        status = status == SAVEPOINT_OK ? svp_verify_step(pace, SVP_PAGE_BYTES, error) : status;
+    }
+    *root = svp_tree_root(&tree);
+    svp_tree_close(&tree);
+    return status;
+}
+
+static enum savepoint_status check_regions(struct svp_reader *reader, const struct svp_region_table *table,
+                                           struct svp_region_map *maps, uint64_t commit_offset,
+                                           struct svp_buffer *state, uint64_t *pages_checked,
+                                           struct svp_verify_pace *pace, struct savepoint_error *error)
+{
+    for (uint32_t i = 0; i < table->count; i++) {
+        uint64_t pages = table->entries[i].bytes / SVP_PAGE_BYTES;
+        maps[i] = (struct svp_region_map){table->entries[i].id, pages,
+                                          svp_memory_zalloc((size_t)pages, sizeof(uint64_t))};
+        if (maps[i].offsets == NULL) {
+            return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory for a page table");
+        }
+    }
+    enum savepoint_status status = svp_reader_map(reader, maps, table->count, commit_offset, error);
+    for (uint32_t i = 0; status == SAVEPOINT_OK && i < table->count; i++) {
+        struct svp_hash root;
+        status = check_region(reader, &table->entries[i], maps[i].offsets, &root, pages_checked, pace, error);
+        svp_state_add(state, &table->entries[i], &root);
+    }
+    return status;
+}
+
+static enum savepoint_status check_metadata(const struct svp_source *source, const struct svp_commit *commit,
+                                            uint64_t commit_offset, struct savepoint_error *error)
+{
+    struct svp_record record;
+    struct svp_buffer body = {0};
+    enum savepoint_status status = SAVEPOINT_OK;
+    if (commit->metadata != 0) {
+        status = svp_source_record(source, &record, &body, commit->metadata, SVP_META, error);
+    }
+    if (status == SAVEPOINT_OK) {
+        struct svp_hash hash = svp_digest128(0, body.bytes, body.count);
+        bool same = memcmp(hash.bytes, commit->metadata_hash.bytes, sizeof hash.bytes) == 0;
+        status = svp_source_verdict(source, same ? SVP_GOOD : SVP_BAD, commit_offset, "metadata hash", error);
+    }
+    svp_buffer_free(&body);
+    return status;
+}
+
+static enum savepoint_status check_identity(const struct svp_source *source, const struct svp_commit *commit,
+                                            const struct svp_buffer *state, const uint8_t history_uuid[16],
+                                            uint64_t commit_offset, struct savepoint_error *error)
+{
+    if (state->failed) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory");
+    }
+    struct svp_hash root = svp_digest128(0, state->bytes, state->count);
+    struct svp_hash id = svp_commit_identity(commit, history_uuid);
+    if (memcmp(root.bytes, commit->state_root.bytes, sizeof root.bytes) != 0) {
+        return svp_status_at(error, SAVEPOINT_CORRUPT, commit_offset, "verify",
+                             "%s: the snapshot's pages do not add up to its digest", source->path);
+    }
+    if (memcmp(id.bytes, commit->id.bytes, sizeof id.bytes) != 0) {
+        return svp_status_at(error, SAVEPOINT_CORRUPT, commit_offset, "verify", "%s: the snapshot's id is not its own",
+                             source->path);
+    }
+    return SAVEPOINT_OK;
+}
+
+enum savepoint_status svp_verify_snapshot(struct svp_reader *reader, uint64_t commit_offset,
+                                          const uint8_t history_uuid[16], uint64_t *pages_checked,
+                                          struct svp_verify_pace *pace, struct savepoint_error *error)
+{
+    struct svp_commit commit;
+    struct svp_region_table table = {0};
+    struct svp_region_map *maps = NULL;
+    struct svp_buffer state = {0};
+    enum savepoint_status status = svp_source_commit(reader->source, &commit, commit_offset, error);
+    status = status == SAVEPOINT_OK ? svp_source_regions(reader->source, &table, commit.regions, error) : status;
+    if (status == SAVEPOINT_OK) {
+        maps = svp_memory_zalloc(table.count, sizeof *maps);
+        status = maps != NULL ? check_regions(reader, &table, maps, commit_offset, &state, pages_checked, pace, error)
+                              : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory");
+    }
+    status = status == SAVEPOINT_OK ? check_metadata(reader->source, &commit, commit_offset, error) : status;
+    status = status == SAVEPOINT_OK
+                 ? check_identity(reader->source, &commit, &state, history_uuid, commit_offset, error)
+                 : status;
+    for (uint32_t i = 0; maps != NULL && i < table.count; i++) {
+        svp_memory_free(maps[i].offsets);
+    }
+    svp_memory_free(maps);
+    svp_buffer_free(&state);
+    svp_regions_free(&table);
+    return status;
+}
+
+/* ---- making a snapshot HEAD */
+
+static enum savepoint_status write_head(struct svp_append *append, const struct savepoint_snapshot *target,
+                                        struct savepoint_error *error)
+{
+    struct svp_ref ref = {.previous = append->end.newest_ref,
+                          .target = target->file_offset,
+                          .time_ns = svp_host_time_ns(),
+                          .kind = SVP_REF_HEAD};
+    uint64_t offset = 0;
+    memcpy(ref.target_id.bytes, target->id.bytes, sizeof ref.target_id.bytes);
+    enum savepoint_status status = svp_append_begin(append, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_buffer_clear(&append->body);
+    svp_ref_write(&append->body, &ref);
+    status = svp_append_record(append, SVP_REF, &offset, error);
+    if (status != SAVEPOINT_OK) {
+        svp_append_abort(append);
+        return status;
+    }
+    struct svp_end end = append->end;
+    end.newest_ref = offset;
+    end.head = target->file_offset;
+    return svp_append_finish(append, &end, true, error);
+}
+
+static enum savepoint_status verify_and_set(struct svp_append *append, const struct savepoint_id *id,
+                                            struct savepoint_error *error)
+{
+    struct svp_catalog catalog;
+    struct svp_reader reader;
+    struct savepoint_snapshot target;
+    struct svp_verify_pace pace = {0};
+    uint64_t pages_checked = 0;
+    enum savepoint_status status =
+        svp_catalog_open(&catalog, &append->source, &append->end, append->has_end, append->durable_bytes, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_reader_open(&reader, &append->source);
+    status = svp_catalog_find_id(&catalog, &target, id, error);
+    if (status == SAVEPOINT_OK) {
+        status = svp_verify_snapshot(&reader, target.file_offset, append->segment.history_uuid, &pages_checked, &pace,
+                                     error);
+    }
+    status = status == SAVEPOINT_OK ? write_head(append, &target, error) : status;
+    svp_reader_close(&reader);
+    svp_catalog_close(&catalog);
+    return status;
+}
+
+enum savepoint_status savepoint_archive_set_head(const char *path, const struct savepoint_id *id,
+                                                 struct savepoint_error *error)
+{
+    struct svp_append append;
+    struct svp_repair repair;
+    if (path == NULL || id == NULL) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "set head", "path and id must not be NULL");
+    }
+    enum savepoint_status status = svp_append_open(&append, &repair, path, true, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    status = verify_and_set(&append, id, error);
+    enum savepoint_status closed = svp_append_close(&append, status == SAVEPOINT_OK ? error : NULL);
+    return status != SAVEPOINT_OK ? status : closed;
+}

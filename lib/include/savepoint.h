@@ -1,0 +1,501 @@
+/* savepoint.h - incremental snapshots of a program's own memory: sessions and archives
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Rules for this header
+ *  - Pointers must not be NULL unless the comment says so. `error` may always be NULL.
+ *  - Argument order: object, outputs, inputs (a length follows its array), options, error.
+ *  - A function returning a status leaves its outputs untouched on failure; `error` is then filled in.
+ *  - Options: zero in every field means "default"; NULL options means "all defaults". Initialise them
+ *    with the matching _INIT macro: the first field is the size, so that structures may grow.
+ *  - Threads: one thread at a time per session and per archive, except savepoint_wait(), which any
+ *    thread may call at any time between open and close. Different objects are independent.
+ *  - Nothing here is async-signal-safe. A session is inert in a forked child: calls return
+ *    SAVEPOINT_FORKED there, and only savepoint_close() is useful.
+ *  - The library never prints and never exits. It keeps no global state except the registry of the
+ *    `signal` write-watch and the list of open sessions that its fork handler needs.
+ *  - A page is 4096 bytes everywhere. Times are UTC nanoseconds since 1970-01-01.
+ *
+ * Start-up order of an application that can resume:
+ *     savepoint_open -> savepoint_map or savepoint_watch for every region -> savepoint_on_restore
+ *     -> savepoint_resume -> (work, savepoint_take, savepoint_wait, ...) -> savepoint_close
+ */
+#ifndef SAVEPOINT_H
+#define SAVEPOINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define SAVEPOINT_VERSION_MAJOR 0
+#define SAVEPOINT_VERSION_MINOR 1
+#define SAVEPOINT_VERSION_PATCH 0
+#define SAVEPOINT_FORMAT_VERSION 0 /* the archive format this library writes (0: draft) */
+
+#if defined(_WIN32)
+#if defined(SAVEPOINT_BUILDING_SHARED)
+#define SAVEPOINT_API __declspec(dllexport)
+#elif defined(SAVEPOINT_SHARED)
+#define SAVEPOINT_API __declspec(dllimport)
+#else
+#define SAVEPOINT_API
+#endif
+#elif defined(__GNUC__)
+#define SAVEPOINT_API __attribute__((visibility("default")))
+#else
+#define SAVEPOINT_API
+#endif
+
+#if defined(__GNUC__)
+#define SAVEPOINT_NODISCARD __attribute__((warn_unused_result))
+#else
+#define SAVEPOINT_NODISCARD
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------------- errors */
+
+/* Values are frozen once released; new ones are added at the end. */
+enum savepoint_status {
+    SAVEPOINT_OK = 0,
+    SAVEPOINT_EMPTY = -1,          /* the archive holds no snapshot yet: initialise and go on */
+    SAVEPOINT_INVALID = -2,        /* an argument breaks a rule of this header */
+    SAVEPOINT_NO_MEMORY = -3,      /* an allocation failed */
+    SAVEPOINT_IO = -4,             /* a system call failed: see os_code */
+    SAVEPOINT_NO_SPACE = -5,       /* the disk or a quota is full */
+    SAVEPOINT_LOCKED = -6,         /* another writer has the archive open */
+    SAVEPOINT_NOT_AN_ARCHIVE = -7, /* not an archive, or cut before its first record was complete */
+    SAVEPOINT_UNSUPPORTED = -8,    /* a newer format, or a required feature this library lacks */
+    SAVEPOINT_CORRUPT = -9,        /* bytes that were once written well have changed */
+    SAVEPOINT_NOT_FOUND = -10,     /* no such snapshot, region, or entry */
+    SAVEPOINT_AMBIGUOUS = -11,     /* an id prefix fits several snapshots */
+    SAVEPOINT_EXISTS = -12,        /* a region of this name is already there */
+    SAVEPOINT_OVERLAP = -13,       /* the memory overlaps a region of this session */
+    SAVEPOINT_ADDRESS_TAKEN = -14, /* the recorded address is occupied in this process */
+    SAVEPOINT_BAD_MEMORY = -15,    /* the memory is not mapped, or not readable and writable */
+    SAVEPOINT_MISMATCH = -16,      /* regions here and in the snapshot do not fit together */
+    SAVEPOINT_NOT_RESUMED = -17,   /* a first take on a non-empty archive without resume or restore */
+    SAVEPOINT_BUSY = -18,          /* a restore is running */
+    SAVEPOINT_POISONED = -19,      /* an earlier failure left this object unusable for this call */
+    SAVEPOINT_FORKED = -20,        /* the session belongs to the parent process */
+    SAVEPOINT_NO_BACKEND = -21,    /* the write-watch asked for cannot work here */
+    SAVEPOINT_LIMIT = -22,         /* a stated limit is reached */
+    SAVEPOINT_CANCELLED = -23,     /* the progress callback asked to stop */
+    SAVEPOINT_UNCERTAIN = -24      /* a sync failed: the snapshot may or may not be on the disk */
+};
+
+/* Detail of a failure. Plain data owned by the caller; valid after a call that did not return OK. */
+struct savepoint_error {
+    enum savepoint_status status;
+    int32_t os_code;       /* errno or GetLastError(), 0 where the system was not at fault */
+    uint64_t file_offset;  /* byte offset in the archive, UINT64_MAX where there is none */
+    const char *operation; /* static string: what was being done ("write", "map", ...) */
+    char message[368];     /* one line of UTF-8: what, where, why, what to do */
+};
+
+/* "SAVEPOINT_CORRUPT" and so on; static string, never NULL. */
+SAVEPOINT_API const char *savepoint_status_name(enum savepoint_status status);
+
+/* Writes "STATUS: message (system error, offset)" to `text`, cut to `text_bytes` including the final
+ * NUL. Returns the bytes the whole text needs without the NUL, as snprintf does. */
+SAVEPOINT_API size_t savepoint_error_format(const struct savepoint_error *error, char *text, size_t text_bytes);
+
+/* "0.1.0"; static string. */
+SAVEPOINT_API const char *savepoint_version(void);
+
+/* ---------------------------------------------------------------- snapshots */
+
+struct savepoint_id {
+    uint8_t bytes[16];
+};
+
+#define SAVEPOINT_ID_TEXT_BYTES 33 /* 32 hex digits and a NUL */
+#define SAVEPOINT_LABEL_BYTES 256  /* longest label, with its NUL; UTF-8, no NUL inside */
+#define SAVEPOINT_NAME_BYTES 256   /* longest region or reference name, with its NUL */
+
+SAVEPOINT_API void savepoint_id_format(const struct savepoint_id *id, char text[SAVEPOINT_ID_TEXT_BYTES]);
+
+enum savepoint_snapshot_flags {
+    SAVEPOINT_SNAPSHOT_UNSYNCED = 1, /* committed with ORDERED or NONE */
+    SAVEPOINT_SNAPSHOT_NO_HEAD = 2,  /* did not move HEAD (received or promoted) */
+    SAVEPOINT_SNAPSHOT_AUTOSAVE = 4, /* taken by the library's interval, not by a call */
+    SAVEPOINT_SNAPSHOT_SEALED = 8,   /* known to be durable */
+    SAVEPOINT_SNAPSHOT_HEAD = 16,    /* what a new process resumes from */
+    SAVEPOINT_SNAPSHOT_DROPPED = 32, /* a tombstone: not listed, not restorable by name */
+    SAVEPOINT_SNAPSHOT_ROOT = 64     /* has no parent */
+};
+
+/* One committed point in time. */
+struct savepoint_snapshot {
+    struct savepoint_id id;
+    struct savepoint_id parent; /* all zero for a root */
+    struct savepoint_id digest; /* state root: equal digests mean equal regions, byte for byte */
+    uint64_t sequence;          /* 1, 2, ... in a history */
+    uint64_t time_ns;           /* the point in time captured */
+    uint64_t changed_pages;     /* pages stored by this snapshot */
+    uint64_t region_pages;      /* pages of all its regions */
+    uint64_t stored_bytes;      /* growth of the archive */
+    uint64_t pause_ns;          /* time the caller was held */
+    uint64_t file_offset;       /* of its COMMIT record: the cursor of previous() and parent() */
+    uint32_t region_count;
+    uint32_t flags; /* enum savepoint_snapshot_flags */
+    uint64_t metadata_bytes;
+    char label[SAVEPOINT_LABEL_BYTES]; /* empty where none was given */
+};
+
+/* A region, of a session or of a snapshot. */
+struct savepoint_region {
+    uint32_t id; /* stays the same through a history; names an archive's page records */
+    uint32_t flags;
+    uint64_t address; /* where it lives or lived; kept on resume for mapped regions */
+    uint64_t bytes;   /* a multiple of 4096 */
+    uint64_t excluded_bytes;
+    char name[SAVEPOINT_NAME_BYTES];
+    char backend[16]; /* of a session: the write-watch in use; of a snapshot: empty */
+};
+enum savepoint_region_flags { SAVEPOINT_REGION_MAPPED = 1 /* the library chose and owns the memory */ };
+
+/* Progress of long work: called at most about ten times a second, on the calling thread.
+ * Returns 0 to go on, anything else to stop with SAVEPOINT_CANCELLED. */
+typedef int savepoint_progress(void *user, uint64_t done_bytes, uint64_t total_bytes);
+
+/* ---------------------------------------------------------------- sessions */
+
+struct savepoint; /* a session: regions, their write-watch and an archive; owned from open to close */
+
+enum savepoint_open_flags {
+    SAVEPOINT_OPEN_MUST_EXIST = 1, /* do not create the archive */
+    SAVEPOINT_OPEN_NEW_ROOT = 2    /* allow a first take without resume: it starts a second root */
+};
+
+struct savepoint_options {
+    size_t size;
+    uint32_t flags;             /* enum savepoint_open_flags */
+    int32_t compression;        /* zstd level, -7 to 19; 0 means 1 */
+    const char *watch;          /* force a write-watch: "uffd", "signal", "compare"; NULL: the
+                                   environment variable SAVEPOINT_WATCH, else the best that works */
+    uint64_t staging_bytes;     /* most memory for captured pages not yet written; 0: 64 MiB */
+    uint64_t compare_max_bytes; /* where the primary is missing: largest region served by `compare`
+                                   rather than `signal`; 0: 256 KiB */
+    uint64_t restore_bytes;     /* most memory for decoded pages during a restore; 0: 256 MiB */
+};
+#define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0, 0 }
+
+/* Opens the archive at `path` for writing, creating it (owner-only permissions) where it is missing.
+ * Takes the writer lock; an unsealed tail of intact transactions is made durable; a torn tail is saved
+ * beside the archive as PATH.torn-OFFSET and cut. An intact, sealed file is not changed.
+ * Errors: LOCKED, NOT_AN_ARCHIVE, UNSUPPORTED, CORRUPT, IO, NO_SPACE, NO_BACKEND, NO_MEMORY, INVALID. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_open(struct savepoint **session, const char *path, const struct savepoint_options *options,
+               struct savepoint_error *error);
+
+/* Waits for takes in flight, syncs what was committed without sync, disarms the watch, releases the
+ * lock. Caller-owned memory is fully writable again and keeps its contents; mapped regions are unmapped.
+ * The session is gone whatever is returned; anything but OK tells that the last snapshots may be lost
+ * (each failed take also told so through savepoint_wait). NULL does nothing and returns OK. */
+SAVEPOINT_API enum savepoint_status savepoint_close(struct savepoint *session, struct savepoint_error *error);
+
+struct savepoint_region_options {
+    size_t size;
+    void *address;          /* savepoint_map: where to map a region the archive does not know yet;
+                               NULL: the next free place from 0x110000000000 (SAVEPOINT_MAP_BASE) */
+    uint64_t reserve_bytes; /* savepoint_map: address space to keep for growth; 0: a default */
+};
+#define SAVEPOINT_REGION_OPTIONS_INIT { sizeof(struct savepoint_region_options), NULL, 0 }
+
+/* Watches memory of the caller: `base` and `bytes` multiples of 4096 (of the host's page size where that
+ * is larger), mapped readable and writable. It stays the caller's and must outlive its region.
+ * Errors: INVALID, EXISTS, OVERLAP, BAD_MEMORY, NO_BACKEND, NO_MEMORY, FORKED, LIMIT. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_watch(struct savepoint *session, const char *name, void *base, size_t bytes, struct savepoint_error *error);
+
+/* Maps zero-filled memory and watches it. A region that HEAD holds under this name comes back at its
+ * recorded address, so that pointers into it stay good: ADDRESS_TAKEN if that is occupied, never another
+ * address. `bytes` is rounded up to 64 KiB. Does not restore by itself: see savepoint_resume(). */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_map(struct savepoint *session, void **base, const char *name, size_t bytes,
+              const struct savepoint_region_options *options, struct savepoint_error *error);
+
+/* Enlarges a region in place to `bytes`. A mapped one grows within its reserve (LIMIT beyond); of a
+ * caller-owned one the memory behind it must already be there. New pages count as written. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_grow(struct savepoint *session, const char *name, size_t bytes, struct savepoint_error *error);
+
+/* Ends the watch of a region; later snapshots lack it. Mapped memory is unmapped. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_remove(struct savepoint *session, const char *name, struct savepoint_error *error);
+
+/* Leaves pages out of later snapshots (caches, scratch space): they count as zeros there, and a restore
+ * leaves them untouched. `offset` and `bytes` are multiples of 4096 inside the region. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_exclude(struct savepoint *session, const char *name, size_t offset, size_t bytes,
+                  struct savepoint_error *error);
+
+/* Takes excluded pages in again. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_include(struct savepoint *session, const char *name, size_t offset, size_t bytes,
+                  struct savepoint_error *error);
+
+/* Declares [address, address + bytes) written: for writes no watch can see (pinned DMA and registered
+ * io_uring buffers, a second mapping of shared memory). Parts outside all regions are INVALID. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_mark(struct savepoint *session, const void *address, size_t bytes, struct savepoint_error *error);
+
+/* Makes a range safe for system calls that write into it (read, recv) until the next take: needed under
+ * the `signal` watch, where they fail with EFAULT otherwise; harmless under the others. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_prepare(struct savepoint *session, void *address, size_t bytes, struct savepoint_error *error);
+
+/* Calls `hook` after every resume and restore that wrote memory, in order of registration, on the thread
+ * that restored: to seed random generators anew, reopen files, reset clocks. At most 16 hooks.
+ * The hook must not call back into the session. */
+typedef void savepoint_hook(void *user, const struct savepoint_snapshot *snapshot);
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_on_restore(struct savepoint *session, savepoint_hook *hook, void *user, struct savepoint_error *error);
+
+/* Brings HEAD's state into the regions. OK: done, `snapshot` (may be NULL) says which. EMPTY: nothing to
+ * resume, initialise the regions. Anything else: stop and show it; memory is unchanged. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_resume(struct savepoint *session, struct savepoint_snapshot *snapshot, struct savepoint_error *error);
+
+enum savepoint_durability {
+    SAVEPOINT_SYNC = 0,    /* savepoint_wait returns once it would survive a power cut */
+    SAVEPOINT_ORDERED = 1, /* once written: survives the death of the process; a later SYNC covers it */
+    SAVEPOINT_NONE = 2     /* as ORDERED; synced only at close */
+};
+
+/* Metadata travels with a snapshot as (type, value) pairs. Types below 0x8000 are the library's. */
+struct savepoint_metadata {
+    uint16_t type;
+    const void *value;
+    size_t bytes; /* all values of one snapshot together: at most 1 MiB */
+};
+enum savepoint_metadata_type {
+    SAVEPOINT_METADATA_ORIGIN = 1,    /* 16 bytes: id of the snapshot this one was made from */
+    SAVEPOINT_METADATA_MESSAGE = 2,   /* UTF-8 text */
+    SAVEPOINT_METADATA_THUMBNAIL = 3, /* a PNG picture */
+    SAVEPOINT_METADATA_APPLICATION = 0x8000 /* and above: the application's own */
+};
+
+struct savepoint_take_options {
+    size_t size;
+    const char *label; /* NULL: none; need not be unique; at most 255 bytes of UTF-8 */
+    enum savepoint_durability durability;
+    uint32_t reserved;
+    const struct savepoint_metadata *metadata; /* copied; may be NULL */
+    size_t metadata_count;
+};
+#define SAVEPOINT_TAKE_OPTIONS_INIT { sizeof(struct savepoint_take_options), NULL, SAVEPOINT_SYNC, 0, NULL, 0 }
+
+/* Captures the regions as they are at the end of this call, for which the caller guarantees that no
+ * thread writes to them. Returns after the pause (scan and copy); comparing, encoding, writing and syncing
+ * go on on the session's worker. `ticket` (may be NULL) is for savepoint_wait.
+ * Errors here lose nothing: the pages stay pending for the next take. NOT_RESUMED, BUSY, POISONED,
+ * NO_MEMORY, INVALID, FORKED, LIMIT. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_take(struct savepoint *session, uint64_t *ticket, const struct savepoint_take_options *options,
+               struct savepoint_error *error);
+
+/* Waits until the take of `ticket` is committed as its durability asks, and tells which snapshot it became
+ * (`snapshot` may be NULL). A take that failed, or that stood behind one that failed, returns the reason;
+ * its pages go into the next take. Ticket 0 waits for the newest take. Results are kept for the last 1024
+ * tickets; older ones give NOT_FOUND. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_wait(struct savepoint *session, uint64_t ticket, struct savepoint_snapshot *snapshot,
+               struct savepoint_error *error);
+
+enum savepoint_restore_flags { SAVEPOINT_RESTORE_SKIP_MISSING = 1 /* regions not here are left out */ };
+
+struct savepoint_restore_options {
+    size_t size;
+    uint32_t flags;
+    uint32_t reserved;
+    savepoint_progress *progress; /* may be NULL */
+    void *progress_user;
+};
+#define SAVEPOINT_RESTORE_OPTIONS_INIT { sizeof(struct savepoint_restore_options), 0, 0, NULL, NULL }
+
+/* Brings any snapshot of the archive back into the regions, while the caller guarantees that no thread uses
+ * them. Waits for takes in flight, decodes and verifies every differing page before it writes any, writes
+ * only pages that differ. Unsaved changes are discarded. The next take becomes a child of this snapshot:
+ * going on from an old one makes a branch. On error memory is unchanged, unless the status is POISONED:
+ * then only a restore that succeeds makes the session usable again.
+ * Errors: NOT_FOUND, CORRUPT, MISMATCH, BAD_MEMORY, IO, NO_MEMORY, CANCELLED, FORKED. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_restore(struct savepoint *session, const struct savepoint_id *id,
+                  const struct savepoint_restore_options *options, struct savepoint_error *error);
+
+/* Finds a snapshot of the session's archive by expression, as savepoint_archive_find(). */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_find(struct savepoint *session, struct savepoint_snapshot *snapshot, const char *expression,
+               struct savepoint_error *error);
+
+/* Region number `index` (0, 1, ...) of the session, in order of addition; NOT_FOUND past the last. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_region_at(struct savepoint *session, struct savepoint_region *region, size_t index,
+                    struct savepoint_error *error);
+
+enum savepoint_session_flags {
+    SAVEPOINT_SESSION_FALLBACK = 1, /* the system's primary write-watch is missing: see `backend` */
+    SAVEPOINT_SESSION_TORN_CUT = 2, /* open found a torn tail, saved it and cut it */
+    SAVEPOINT_SESSION_RESEALED = 4, /* open made an unsealed tail durable */
+    SAVEPOINT_SESSION_WIDENED = 8,  /* the `signal` watch ran out of mappings and reports wider runs */
+    SAVEPOINT_SESSION_BUILD_CHANGED = 16 /* HEAD was written by another build of the program */
+};
+
+struct savepoint_statistics {
+    size_t size; /* set by the caller to sizeof(struct savepoint_statistics) */
+    uint64_t takes_committed, takes_failed, takes_in_flight;
+    uint64_t pages_reported;   /* by the watch */
+    uint64_t pages_captured;   /* copied to staging */
+    uint64_t pages_unchanged;  /* dropped by comparison */
+    uint64_t pages_zero, pages_delta, pages_whole; /* stored, by kind */
+    uint64_t delta_bytes, key_bytes; /* payload stored, by kind */
+    uint64_t stored_bytes;     /* growth of the archive, everything included */
+    uint64_t pause_ns_last, pause_ns_max, pause_ns_total;
+    uint64_t staging_waits;    /* takes that had to wait for the worker to free staging memory */
+    uint64_t staging_bytes_max;
+    uint64_t restores, pages_restored;
+    uint64_t torn_offset, torn_bytes; /* what open cut, if it did */
+    uint32_t flags;            /* enum savepoint_session_flags */
+    char backend[16];          /* of the most recent region */
+};
+/* Fills in what fits `statistics->size`. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_statistics(struct savepoint *session, struct savepoint_statistics *statistics, struct savepoint_error *error);
+
+/* ---------------------------------------------------------------- archives (readers) */
+
+struct savepoint_archive; /* a reader; owned from open to close */
+
+/* Opens for reading; never writes, takes no lock, may run beside a writer. What it sees is the archive as of
+ * this call. Damage does not prevent opening as long as one snapshot can be reached: see `damage_offset`.
+ * Errors: NOT_AN_ARCHIVE, UNSUPPORTED, CORRUPT, IO, NO_MEMORY. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_open(struct savepoint_archive **archive, const char *path, struct savepoint_error *error);
+SAVEPOINT_API void savepoint_archive_close(struct savepoint_archive *archive); /* NULL does nothing */
+
+struct savepoint_archive_info {
+    uint8_t file_uuid[16], history_uuid[16];
+    uint64_t file_bytes;
+    uint64_t committed_bytes; /* end of the last whole transaction */
+    uint64_t sealed_bytes;    /* known durable up to here */
+    uint64_t torn_bytes;      /* unfinished bytes behind the last transaction: a crash, or a writer at work */
+    uint64_t damage_offset;   /* corruption found by open, UINT64_MAX for none; verify finds the rest */
+    uint64_t snapshot_count;  /* dropped ones not counted */
+    uint32_t format_version;
+    uint32_t writer_active;   /* 1 while a writer holds the lock */
+    uint32_t host_page_bytes; /* of the newest writer */
+    uint32_t reserved;
+    char creator[64]; /* "savepoint 0.1.0", NUL-terminated */
+    char abi[32];     /* "linux-x86_64" */
+};
+SAVEPOINT_API void savepoint_archive_info(const struct savepoint_archive *archive, struct savepoint_archive_info *info);
+
+/* Finds a snapshot: HEAD or @{}, a reference name, the newest take label, an id or unique prefix (4 or more
+ * hex digits), label:NAME; each may be followed by ~N (N-th ancestor, ~ is ~1).
+ * Errors: NOT_FOUND, AMBIGUOUS (the message lists candidates), EMPTY, INVALID, CORRUPT, IO. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_find(struct savepoint_archive *archive, struct savepoint_snapshot *snapshot, const char *expression,
+                       struct savepoint_error *error);
+
+/* The newest ancestor of HEAD (or HEAD) at or before `time_ns`. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_find_time(struct savepoint_archive *archive, struct savepoint_snapshot *snapshot, uint64_t time_ns,
+                            struct savepoint_error *error);
+
+/* Walk all snapshots: newest() is the one committed last on any branch, previous() the one committed before
+ * `*snapshot` in file order, parent() its nearest kept ancestor; NOT_FOUND at the end, EMPTY without any. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_newest(struct savepoint_archive *archive, struct savepoint_snapshot *snapshot,
+                         struct savepoint_error *error);
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_previous(struct savepoint_archive *archive, struct savepoint_snapshot *snapshot,
+                           struct savepoint_error *error);
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_parent(struct savepoint_archive *archive, struct savepoint_snapshot *snapshot,
+                         struct savepoint_error *error);
+
+enum savepoint_ref_kind { SAVEPOINT_REF_HEAD = 1, SAVEPOINT_REF_LABEL = 2, SAVEPOINT_REF_PIN = 3 };
+struct savepoint_ref {
+    uint32_t kind;
+    uint32_t reserved;
+    struct savepoint_id target;
+    char name[SAVEPOINT_NAME_BYTES];
+};
+/* Reference number `index` now in force; NOT_FOUND past the last. HEAD is not among them. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_ref_at(struct savepoint_archive *archive, struct savepoint_ref *ref, size_t index,
+                         struct savepoint_error *error);
+
+/* Region number `index` of a snapshot, ordered by name; NOT_FOUND past the last. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_region_at(struct savepoint_archive *archive, struct savepoint_region *region,
+                            const struct savepoint_snapshot *snapshot, size_t index, struct savepoint_error *error);
+
+/* Reads `bytes` bytes from `offset` of a region as of a snapshot, decoding only the pages touched and
+ * verifying each. Excluded pages read as zeros. INVALID when the range leaves the region. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_read(struct savepoint_archive *archive, void *buffer, const struct savepoint_snapshot *snapshot,
+                       const char *region, uint64_t offset, size_t bytes, struct savepoint_error *error);
+
+/* Copies the first metadata value of `type` to `buffer` and its size to `value_bytes`. With capacity 0 only
+ * the size is told (`buffer` may be NULL); a smaller capacity than the value gives LIMIT. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_metadata(struct savepoint_archive *archive, void *buffer, size_t *value_bytes, size_t capacity,
+                           const struct savepoint_snapshot *snapshot, uint16_t type, struct savepoint_error *error);
+
+/* One piece of damage. `snapshot` is all zero where the damage belongs to none. */
+struct savepoint_finding {
+    enum savepoint_status status; /* CORRUPT; UNSUPPORTED where only this library lacks something */
+    uint32_t reserved;
+    uint64_t file_offset;
+    struct savepoint_id snapshot;
+    char message[256];
+};
+typedef void savepoint_finding_report(void *user, const struct savepoint_finding *finding);
+
+struct savepoint_verify_options {
+    size_t size;
+    const struct savepoint_snapshot *snapshot; /* NULL: every byte of the file and every snapshot */
+    savepoint_finding_report *report;          /* may be NULL */
+    void *report_user;
+    savepoint_progress *progress; /* may be NULL */
+    void *progress_user;
+};
+#define SAVEPOINT_VERIFY_OPTIONS_INIT { sizeof(struct savepoint_verify_options), NULL, NULL, NULL, NULL, NULL }
+
+struct savepoint_verify_result {
+    uint64_t snapshots_checked, snapshots_damaged, records_checked, pages_checked, findings;
+};
+/* Checks record hashes, decodes pages, compares page hashes, state roots and ids. Returns OK when the check
+ * ran, whatever it found: see `result->findings`. A torn tail is no finding. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_verify(struct savepoint_archive *archive, struct savepoint_verify_result *result,
+                         const struct savepoint_verify_options *options, struct savepoint_error *error);
+
+/* Makes a snapshot the one a program resumes from; later ones stay as a branch. Takes the writer lock (LOCKED
+ * while a program has the archive open), verifies that the snapshot decodes, appends and syncs. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_set_head(const char *path, const struct savepoint_id *id, struct savepoint_error *error);
+
+/* ---------------------------------------------------------------- write-watch backends */
+
+struct savepoint_backend {
+    char name[16];
+    uint32_t available; /* 1 when the probe found it working in this process */
+    uint32_t kernel_writes_counted; /* 0: system calls writing into watched memory fail unless prepared */
+    uint32_t tracking_page_bytes;
+    uint32_t reserved;
+    char detail[384]; /* why not, and what to do; or its mechanism */
+};
+/* Backend number `index` in order of preference on this system; NOT_FOUND past the last. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_backend_at(struct savepoint_backend *backend, size_t index, struct savepoint_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,180 @@
+/* host_linux.c - time, randomness, identity and forks on Linux */
+#define _GNU_SOURCE
+#include "os/host.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "format/memory.h"
+
+static uint64_t read_clock(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+uint64_t svp_host_time_ns(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
+uint64_t svp_host_monotonic_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+void svp_host_random(void *to, size_t bytes)
+{
+    uint8_t *at = to;
+    size_t done = 0;
+    while (done < bytes) {
+        ssize_t count = getrandom(at + done, bytes - done, 0);
+        if (count > 0) {
+            done += (size_t)count;
+        } else if (errno != EINTR) {
+            break;
+        }
+    }
+    uint64_t fill = svp_host_time_ns() ^ svp_host_process() << 48; /* only where getrandom is denied */
+    for (; done < bytes; done++) {
+        fill = fill * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        at[done] = (uint8_t)(fill >> 56);
+    }
+}
+
+uint64_t svp_host_process(void)
+{
+    return (uint64_t)getpid();
+}
+
+const char *svp_host_abi(void)
+{
+#if defined(__x86_64__)
+    return "linux-x86_64";
+#elif defined(__aarch64__)
+    return "linux-aarch64";
+#else
+    return "linux-other";
+#endif
+}
+
+struct build_id {
+    uint8_t *to;
+    size_t capacity, bytes;
+};
+
+static size_t aligned4(size_t bytes)
+{
+    return (bytes + 3) & ~(size_t)3;
+}
+
+static void read_notes(struct build_id *found, const char *notes, size_t bytes)
+{
+    while (bytes >= sizeof(ElfW(Nhdr))) {
+        ElfW(Nhdr) note;
+        memcpy(&note, notes, sizeof note);
+        size_t name_bytes = aligned4(note.n_namesz);
+        size_t note_bytes = sizeof note + name_bytes + aligned4(note.n_descsz);
+        if (note_bytes > bytes) {
+            return;
+        }
+        if (note.n_type == NT_GNU_BUILD_ID && note.n_descsz <= found->capacity) {
+            memcpy(found->to, notes + sizeof note + name_bytes, note.n_descsz);
+            found->bytes = note.n_descsz;
+            return;
+        }
+        notes += note_bytes;
+        bytes -= note_bytes;
+    }
+}
+
+static int visit_program(struct dl_phdr_info *info, size_t info_bytes, void *user)
+{
+    (void)info_bytes;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type == PT_NOTE) {
+            const char *notes = (const char *)(info->dlpi_addr + segment->p_vaddr);
+            read_notes(user, notes, segment->p_memsz);
+        }
+    }
+    return 1; /* the first object is the program itself */
+}
+
+size_t svp_host_build_id(uint8_t *to, size_t capacity)
+{
+    struct build_id found = {to, capacity, 0};
+    dl_iterate_phdr(visit_program, &found);
+    return found.bytes;
+}
+
+/* ---- forks: a list of items, walked in the child. The prepare handler takes the lock so that the list is
+ * whole at the moment of the fork; parent and child release it. */
+
+struct fork_item {
+    struct fork_item *next;
+    void (*hook)(void *);
+    void *item;
+};
+static struct fork_item *fork_items;
+static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static int fork_code;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&fork_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&fork_lock);
+}
+
+static void after_fork_in_child(void)
+{
+    for (struct fork_item *at = fork_items; at != NULL; at = at->next) {
+        at->hook(at->item);
+    }
+    pthread_mutex_unlock(&fork_lock);
+}
+
+static void register_handlers(void)
+{
+    fork_code = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+int svp_host_at_fork(void (*hook)(void *item), void *item)
+{
+    pthread_once(&fork_once, register_handlers);
+    struct fork_item *added = fork_code == 0 ? svp_memory_alloc(sizeof *added) : NULL;
+    if (added == NULL) {
+        return fork_code != 0 ? fork_code : ENOMEM;
+    }
+    pthread_mutex_lock(&fork_lock);
+    *added = (struct fork_item){fork_items, hook, item};
+    fork_items = added;
+    pthread_mutex_unlock(&fork_lock);
+    return 0;
+}
+
+void svp_host_at_fork_end(void *item)
+{
+    pthread_mutex_lock(&fork_lock);
+    for (struct fork_item **at = &fork_items; *at != NULL; at = &(*at)->next) {
+        if ((*at)->item == item) {
+            struct fork_item *ended = *at;
+            *at = ended->next;
+            svp_memory_free(ended);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&fork_lock);
+}

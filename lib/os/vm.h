@@ -1,0 +1,24 @@
+/* vm.h - address space: mapping at a fixed address, growing, asking what is there */
+#ifndef SVP_VM_H
+#define SVP_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+size_t svp_vm_page_bytes(void); /* the host's page */
+
+/* Reserves reserve_bytes of address space at exactly `address` and makes the first `bytes` of it zero-filled memory,
+ * readable and writable. 0, or an OS error code: EEXIST when the place is taken (never another address). */
+int svp_vm_map(uintptr_t address, size_t bytes, size_t reserve_bytes);
+/* Makes [address + old_bytes, address + new_bytes) of a reserve memory. */
+int svp_vm_extend(uintptr_t address, size_t old_bytes, size_t new_bytes);
+void svp_vm_unmap(uintptr_t address, size_t bytes);
+
+/* True when all of the range is mapped readable and writable; else *bad is the first address that is not. */
+bool svp_vm_writable(uintptr_t address, size_t bytes, uintptr_t *bad);
+
+/* The window mapped regions are placed in by default; the start can be set by the environment. */
+uintptr_t svp_vm_map_base(void);
+
+#endif

@@ -1,0 +1,440 @@
+/* commit.c - one take becomes one transaction; the worker's loop */
+#include "session/commit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/bytes.h"
+#include "format/memory.h"
+#include "session/encode.h"
+#include "session/takes.h"
+#include "status.h"
+
+enum { SPAN_RADIX = 8 };
+
+/* What a commit is made of while it is being written. */
+struct draft {
+    struct svp_region **ordered; /* the take's regions, by name */
+    struct svp_region_table table;
+    struct svp_commit commit;
+    uint64_t commit_offset;
+};
+
+/* ---- the table of regions and the state root */
+
+static int order_by_name(const void *left, const void *right)
+{
+    const struct svp_region *a = *(struct svp_region *const *)left;
+    const struct svp_region *b = *(struct svp_region *const *)right;
+    return strcmp(a->name, b->name);
+}
+
+/* The regions of a take, ordered by name; NULL: no memory. */
+static struct svp_region **ordered_regions(const struct svp_take *take)
+{
+    struct svp_region **ordered = svp_memory_zalloc(take->capture_count, sizeof(struct svp_region *));
+    for (size_t i = 0; ordered != NULL && i < take->capture_count; i++) {
+        ordered[i] = take->captures[i].region;
+    }
+    if (ordered != NULL && take->capture_count > 1) {
+        qsort(ordered, take->capture_count, sizeof(struct svp_region *), order_by_name);
+    }
+    return ordered;
+}
+
+static bool list_excluded(struct svp_region_entry *entry, const struct svp_region *region)
+{
+    uint64_t page = svp_pageset_next(&region->excluded, 0);
+    while (page != SVP_PAGESET_NONE) {
+        struct svp_excluded *last = entry->excluded_count > 0 ? &entry->excluded[entry->excluded_count - 1] : NULL;
+        if (last != NULL && last->first_page + last->page_count == page) {
+            last->page_count++;
+        } else {
+            void *grown = svp_memory_resize(entry->excluded, entry->excluded_count + 1, sizeof *entry->excluded);
+            if (grown == NULL || entry->excluded_count == SVP_EXCLUDED_MAX) {
+                return false;
+            }
+            entry->excluded = grown;
+            entry->excluded[entry->excluded_count++] = (struct svp_excluded){page, 1};
+        }
+        page = svp_pageset_next(&region->excluded, page + 1);
+    }
+    return true;
+}
+
+/* The table of the take's regions; false: no memory. */
+static bool list_regions(const struct savepoint *session, struct svp_region **ordered, size_t count,
+                         struct svp_region_table *table)
+{
+    table->entries = svp_memory_zalloc(count, sizeof *table->entries);
+    table->next_id = session->next_region_id;
+    bool enough = table->entries != NULL;
+    for (size_t i = 0; enough && i < count; i++) {
+        const struct svp_region *region = ordered[i];
+        struct svp_region_entry *entry = &table->entries[i];
+        table->count = (uint32_t)i + 1;
+        *entry = (struct svp_region_entry){
+            .id = region->id,
+            .flags = region->mapped ? SVP_REGION_MAPPED : 0,
+            .address = (uint64_t)(uintptr_t)region->base,
+            .bytes = region->bytes,
+        };
+        strcpy(entry->name, region->name);
+        enough = list_excluded(entry, region);
+    }
+    return enough;
+}
+
+/* The state root, once all pages are hashed; false: no memory. */
+static bool hash_state(struct svp_region **ordered, const struct svp_region_table *table, struct svp_hash *state_root)
+{
+    struct svp_buffer state = {0};
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct svp_hash root = svp_tree_root(&ordered[i]->tree);
+        svp_state_add(&state, &table->entries[i], &root);
+    }
+    *state_root = svp_digest128(0, state.bytes, state.count);
+    bool enough = !state.failed;
+    svp_buffer_free(&state);
+    return enough;
+}
+
+/* Writes REGIONS where the table differs from the one in force. */
+static enum savepoint_status write_regions(struct savepoint *session, const struct svp_region_table *table,
+                                           struct svp_commit *commit, struct savepoint_error *error)
+{
+    struct svp_append *append = &session->append;
+    const struct svp_history *history = &session->history;
+    svp_buffer_clear(&append->body);
+    svp_regions_write(&append->body, table);
+    commit->regions = history->regions_offset;
+    if (history->regions_offset != 0 && !append->body.failed && append->body.count == history->regions_body.count &&
+        memcmp(append->body.bytes, history->regions_body.bytes, append->body.count) == 0) {
+        return SAVEPOINT_OK;
+    }
+    return svp_append_record(append, SVP_REGIONS, &commit->regions, error);
+}
+
+/* ---- the index */
+
+/* The largest k with 8^k dividing depth, as far as levels go. */
+static unsigned level_of(uint32_t depth)
+{
+    unsigned level = 0;
+    while (depth % SPAN_RADIX == 0 && level + 1 < SVP_LEVELS) {
+        depth /= SPAN_RADIX;
+        level++;
+    }
+    return level;
+}
+
+static bool add_region_to_map(struct svp_index *map, const struct svp_region *region, uint32_t above_depth)
+{
+    bool enough = true;
+    for (uint64_t page = 0; enough && page < region->pages; page++) {
+        const struct svp_page_state *state = &region->states[page];
+        if (state->record_offset != 0 && state->changed_depth > above_depth) {
+            enough = svp_index_add(map, &(struct svp_index_entry){region->id, page, 1, state->record_offset});
+        }
+    }
+    return enough;
+}
+
+static int order_by_id(const void *left, const void *right)
+{
+    uint32_t a = (*(struct svp_region *const *)left)->id;
+    uint32_t b = (*(struct svp_region *const *)right)->id;
+    return (a > b) - (a < b);
+}
+
+/* Writes a map over the last 8^level commits (and orders the regions by id for it); false when that was not possible (no memory, too many entries): a list
+ * serves as well. */
+static bool write_map(struct savepoint *session, struct svp_region **regions, size_t region_count, unsigned level,
+                      struct svp_buffer *body)
+{
+    uint32_t span = 1;
+    for (unsigned i = 0; i < level; i++) {
+        span *= SPAN_RADIX;
+    }
+    uint32_t above_depth = session->encoder.depth - span;
+    struct svp_index map = {.kind = SVP_INDEX_MAP};
+    map.below = above_depth == 0 ? 0 : session->history.levels[level];
+    bool enough = true;
+    if (region_count > 1) {
+        qsort(regions, region_count, sizeof(struct svp_region *), order_by_id);
+    }
+    for (size_t i = 0; enough && i < region_count; i++) {
+        enough = add_region_to_map(&map, regions[i], above_depth);
+    }
+    bool written = enough && svp_index_write(body, &map, svp_append_offset(&session->append), session->encoder.packer);
+    svp_index_free(&map);
+    return written && !body->failed;
+}
+
+static enum savepoint_status write_index(struct savepoint *session, struct draft *draft, size_t region_count,
+                                         struct savepoint_error *error)
+{
+    struct svp_append *append = &session->append;
+    struct svp_index *list = &session->encoder.index;
+    unsigned level = level_of(session->encoder.depth);
+    svp_buffer_clear(&append->body);
+    if (level == 0 || !write_map(session, draft->ordered, region_count, level, &append->body)) {
+        svp_buffer_clear(&append->body);
+        list->below = session->history.parent;
+        svp_index_sort(list);
+        if (!svp_index_write(&append->body, list, svp_append_offset(append), session->encoder.packer)) {
+            return svp_status_fail(error, SAVEPOINT_LIMIT, "write", "%s: too many batches in one snapshot",
+                                   append->source.path);
+        }
+    }
+    return svp_append_record(append, SVP_INDEX, &draft->commit.index, error);
+}
+
+/* ---- the commit */
+
+static void fill_commit(struct savepoint *session, const struct svp_take *take, struct svp_commit *commit)
+{
+    const struct svp_history *history = &session->history;
+    const struct svp_append *append = &session->append;
+    commit->metadata_hash = svp_digest128(0, take->metadata.bytes, take->metadata.count);
+    commit->parent_id = history->parent_id;
+    commit->base_id = history->parent_id;
+    commit->sequence = append->end.highest_sequence + 1;
+    commit->time_ns = take->time_ns;
+    commit->base = history->parent;
+    commit->parent = history->parent;
+    commit->previous = append->end.newest_commit;
+    commit->transaction_start = append->committed_bytes;
+    commit->pages_stored = session->encoder.pages_stored;
+    commit->delta_bytes = session->encoder.delta_bytes;
+    commit->key_bytes = session->encoder.key_bytes;
+    commit->pause_ns = take->pause_ns;
+    commit->flags = take->flags;
+    commit->depth = session->encoder.depth;
+    commit->region_count = (uint32_t)take->capture_count;
+    for (size_t i = 0; i < take->capture_count; i++) {
+        commit->region_pages += take->captures[i].region->pages;
+    }
+    commit->label_bytes = (uint32_t)strlen(take->label);
+    memcpy(commit->label, take->label, commit->label_bytes);
+    commit->id = svp_commit_identity(commit, append->segment.history_uuid);
+}
+
+static enum savepoint_status write_metadata(struct savepoint *session, const struct svp_take *take,
+                                            struct svp_commit *commit, struct savepoint_error *error)
+{
+    if (take->metadata.count == 0) {
+        return SAVEPOINT_OK;
+    }
+    svp_buffer_clear(&session->append.body);
+    svp_buffer_add(&session->append.body, take->metadata.bytes, take->metadata.count);
+    return svp_append_record(&session->append, SVP_META, &commit->metadata, error);
+}
+
+/* Everything in front of the pages: the table of regions, the metadata. */
+static enum savepoint_status write_opening(struct savepoint *session, struct svp_take *take, struct draft *draft,
+                                           struct savepoint_error *error)
+{
+    enum savepoint_status status = svp_append_begin(&session->append, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    draft->ordered = ordered_regions(take);
+    if (draft->ordered == NULL || !list_regions(session, draft->ordered, take->capture_count, &draft->table)) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory, or more than %u excluded ranges",
+                               session->append.source.path, SVP_EXCLUDED_MAX);
+    }
+    status = write_regions(session, &draft->table, &draft->commit, error);
+    return status == SAVEPOINT_OK ? write_metadata(session, take, &draft->commit, error) : status;
+}
+
+/* Everything behind the pages: the index, the commit, the end. */
+static enum savepoint_status write_closing(struct savepoint *session, struct svp_take *take, struct draft *draft,
+                                           struct savepoint_error *error)
+{
+    struct svp_append *append = &session->append;
+    struct svp_commit *commit = &draft->commit;
+    if (!hash_state(draft->ordered, &draft->table, &commit->state_root)) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory", append->source.path);
+    }
+    enum savepoint_status status = write_index(session, draft, take->capture_count, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    fill_commit(session, take, commit);
+    svp_buffer_clear(&append->body);
+    svp_commit_write(&append->body, commit);
+    status = svp_append_record(append, SVP_COMMIT, &draft->commit_offset, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    struct svp_end end = append->end;
+    end.newest_commit = draft->commit_offset;
+    end.head = draft->commit_offset;
+    end.newest_regions = commit->regions;
+    end.highest_sequence = commit->sequence;
+    end.snapshot_count++;
+    return svp_append_finish(append, &end, take->durability == SAVEPOINT_SYNC, error);
+}
+
+/* After a commit: the next one stands on it. */
+static void advance(struct savepoint *session, const struct svp_commit *commit, uint64_t commit_offset)
+{
+    struct svp_history *history = &session->history;
+    struct savepoint_error ignored;
+    history->parent = commit_offset;
+    history->parent_id = commit->id;
+    history->depth = commit->depth;
+    for (unsigned level = 0; level <= level_of(commit->depth); level++) {
+        history->levels[level] = commit_offset;
+    }
+    if (history->regions_offset != commit->regions) {
+        struct svp_record record;
+        history->regions_offset = commit->regions;
+        if (svp_source_record(&session->append.source, &record, &history->regions_body, commit->regions, SVP_REGIONS,
+                              &ignored) != SAVEPOINT_OK) {
+            history->regions_offset = 0; /* the next commit writes the table anew */
+        }
+    }
+    session->catalog.has_end = true;
+    session->catalog.end = session->append.end;
+    session->catalog.sealed_bytes = session->append.durable_bytes;
+}
+
+/* Takes all chunks from the take, also those of one that has failed: they must be given back. */
+static enum savepoint_status write_pages(struct savepoint *session, struct svp_take *take,
+                                         struct savepoint_error *error)
+{
+    struct svp_chunk *chunk;
+    while ((chunk = svp_take_unstage(session, take)) != NULL) {
+        enum savepoint_status status = svp_take_status(session, take);
+        if (status == SAVEPOINT_OK) {
+            status = svp_encode_chunk(session, chunk, error);
+            if (status != SAVEPOINT_OK) {
+                svp_take_fail(session, take, status, error);
+            }
+        }
+        svp_take_release(session, chunk);
+    }
+    enum savepoint_status status = svp_take_status(session, take);
+    return status == SAVEPOINT_OK ? svp_encode_flush(session, error) : status;
+}
+
+static void count_commit(struct savepoint *session, const struct savepoint_snapshot *snapshot)
+{
+    const struct svp_encoder *encoder = &session->encoder;
+    struct savepoint_statistics *statistics = &session->statistics;
+    svp_mutex_lock(session->mutex);
+    statistics->pages_unchanged += encoder->unchanged;
+    statistics->pages_zero += encoder->zero_pages;
+    statistics->pages_delta += encoder->delta_pages;
+    statistics->pages_whole += encoder->whole_pages;
+    statistics->delta_bytes += encoder->delta_bytes;
+    statistics->key_bytes += encoder->key_bytes;
+    statistics->stored_bytes += session->append.committed_bytes - (snapshot->file_offset - snapshot->stored_bytes);
+    svp_mutex_unlock(session->mutex);
+}
+
+static void commit_take(struct savepoint *session, struct svp_take *take)
+{
+    struct savepoint_error error = {0};
+    struct savepoint_snapshot snapshot = {0};
+    struct draft draft = {0};
+    svp_encode_begin(&session->encoder, session->history.depth + 1);
+    enum savepoint_status status = svp_take_status(session, take);
+    if (status == SAVEPOINT_OK) {
+        status = write_opening(session, take, &draft, &error);
+        if (status != SAVEPOINT_OK) {
+            svp_take_fail(session, take, status, &error);
+        }
+    }
+    status = write_pages(session, take, &error);
+    if (status == SAVEPOINT_OK) {
+        status = write_closing(session, take, &draft, &error);
+    }
+    if (status == SAVEPOINT_OK) {
+        advance(session, &draft.commit, draft.commit_offset);
+        svp_catalog_describe(&session->catalog, &snapshot, &draft.commit, draft.commit_offset);
+        count_commit(session, &snapshot);
+    } else {
+        svp_take_fail(session, take, status, &error);
+        if (session->append.open) {
+            svp_append_abort(&session->append);
+        }
+    }
+    svp_regions_free(&draft.table);
+    svp_memory_free(draft.ordered);
+    svp_mutex_lock(session->mutex);
+    session->writer_poisoned = session->append.poisoned;
+    svp_mutex_unlock(session->mutex);
+    svp_take_finish(session, take, &snapshot);
+}
+
+void svp_commit_run(void *argument)
+{
+    struct savepoint *session = argument;
+    struct svp_take *take;
+    while ((take = svp_take_next(session)) != NULL) {
+        commit_take(session, take);
+    }
+}
+
+/* The newest commits of the base chain at depths divisible by 8^k. The walk goes by the indexes, whose spans begin and
+ * end at such depths, so it meets all of them in O(log n) steps. */
+static enum savepoint_status find_levels(struct savepoint *session, struct svp_history *history,
+                                         uint64_t commit_offset, struct savepoint_error *error)
+{
+    unsigned found = 0;
+    while (commit_offset != 0 && found < SVP_LEVELS) {
+        struct svp_commit commit;
+        struct svp_record record;
+        struct svp_buffer body = {0};
+        enum savepoint_status status =
+            svp_source_commit(&session->append.source, &commit, commit_offset, error);
+        if (status == SAVEPOINT_OK) {
+            status = svp_source_record(&session->append.source, &record, &body, commit.index, SVP_INDEX, error);
+        }
+        uint64_t below = status == SAVEPOINT_OK && body.count >= 8 ? svp_load64(body.bytes) : 0;
+        svp_buffer_free(&body);
+        if (status != SAVEPOINT_OK || below >= commit_offset) {
+            return status != SAVEPOINT_OK
+                       ? status
+                       : svp_source_verdict(&session->append.source, SVP_BAD, commit.index, "index", error);
+        }
+        for (; found <= level_of(commit.depth); found++) {
+            history->levels[found] = commit_offset;
+        }
+        commit_offset = below;
+    }
+    return SAVEPOINT_OK;
+}
+
+enum savepoint_status svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset,
+                                          struct savepoint_error *error)
+{
+    struct svp_history history = {0};
+    struct svp_commit commit;
+    struct svp_record record;
+    enum savepoint_status status = SAVEPOINT_OK;
+    if (commit_offset != 0) {
+        status = svp_source_commit(&session->append.source, &commit, commit_offset, error);
+        if (status == SAVEPOINT_OK) {
+            history.parent = commit_offset;
+            history.parent_id = commit.id;
+            history.depth = commit.depth;
+            history.regions_offset = commit.regions;
+            status = find_levels(session, &history, commit_offset, error);
+        }
+        if (status == SAVEPOINT_OK) {
+            status = svp_source_record(&session->append.source, &record, &history.regions_body, commit.regions,
+                                       SVP_REGIONS, error);
+        }
+        if (status != SAVEPOINT_OK) {
+            svp_buffer_free(&history.regions_body);
+            return status;
+        }
+    }
+    svp_buffer_free(&session->history.regions_body);
+    session->history = history;
+    return SAVEPOINT_OK;
+}

@@ -1,0 +1,15 @@
+/* commit.h - one take becomes one transaction; the worker's loop */
+#ifndef SVP_COMMIT_H
+#define SVP_COMMIT_H
+
+#include "session/session.h"
+
+/* The worker: commits takes in order until the session closes. */
+void svp_commit_run(void *session);
+
+/* Reads what the next commit needs to know of its parent: identity, depth, levels, table of regions. Offset 0: no
+ * parent. On failure the history is unchanged. */
+enum savepoint_status svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset,
+                                          struct savepoint_error *error);
+
+#endif

@@ -1,0 +1,159 @@
+/* encode.c - from staged pages to PAGES records: compare, hash, choose a coder, fill batches */
+#include "session/encode.h"
+
+#include <string.h>
+
+#include "format/memory.h"
+#include "status.h"
+
+enum { BATCH_PAGES = 64 };
+enum { CODERS = sizeof((struct svp_encoder *)0)->batches / sizeof((struct svp_encoder *)0)->batches[0] };
+
+bool svp_encode_open(struct svp_encoder *encoder, int compression_level)
+{
+    encoder->packer = svp_packer_open(compression_level);
+    bool enough = encoder->packer != NULL;
+    for (size_t i = 0; i < CODERS; i++) {
+        encoder->batches[i] = svp_memory_zalloc(1, sizeof *encoder->batches[i]);
+        enough = enough && encoder->batches[i] != NULL;
+    }
+    return enough;
+}
+
+void svp_encode_close(struct svp_encoder *encoder)
+{
+    svp_packer_close(encoder->packer);
+    for (size_t i = 0; i < CODERS; i++) {
+        if (encoder->batches[i] != NULL) {
+            svp_batch_free(encoder->batches[i]);
+            svp_memory_free(encoder->batches[i]);
+        }
+    }
+    svp_index_free(&encoder->index);
+}
+
+void svp_encode_begin(struct svp_encoder *encoder, uint32_t depth)
+{
+    for (size_t i = 0; i < CODERS; i++) {
+        svp_batch_clear(encoder->batches[i]);
+    }
+    encoder->region = NULL;
+    encoder->index.count = 0;
+    encoder->index.kind = SVP_INDEX_LIST;
+    encoder->depth = depth;
+    encoder->pages_stored = encoder->delta_bytes = encoder->key_bytes = 0;
+    encoder->unchanged = encoder->zero_pages = encoder->delta_pages = encoder->whole_pages = 0;
+}
+
+static uint16_t clamp16(uint32_t value)
+{
+    return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;
+}
+
+/* The pages of a batch now stand in the record at `offset`. */
+static void note_pages(struct svp_encoder *encoder, const struct svp_batch *batch, const struct svp_coder *coder,
+                       struct svp_batch_sizes sizes, uint64_t offset)
+{
+    uint32_t page_bytes = sizes.stored_bytes / batch->count;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct svp_page_state *state = &encoder->region->states[batch->pages[i]];
+        state->record_offset = offset;
+        state->changed_depth = encoder->depth;
+        if (coder->has_base) {
+            state->links++; /* its delta_bytes were counted when it was added */
+        } else {
+            state->links = 0;
+            state->delta_bytes = 0;
+            state->key_bytes = clamp16(page_bytes);
+        }
+    }
+    encoder->pages_stored += batch->count;
+    *(coder->has_base ? &encoder->delta_bytes : &encoder->key_bytes) += sizes.stored_bytes;
+    *(coder->has_base                ? &encoder->delta_pages
+      : coder->id == SVP_CODER_ZERO ? &encoder->zero_pages
+                                    : &encoder->whole_pages) += batch->count;
+}
+
+static enum savepoint_status flush_batch(struct savepoint *session, struct svp_batch *batch,
+                                         const struct svp_coder *coder, struct savepoint_error *error)
+{
+    struct svp_encoder *encoder = &session->encoder;
+    struct svp_append *append = &session->append;
+    if (batch->count == 0) {
+        return SAVEPOINT_OK;
+    }
+    uint64_t offset = svp_append_offset(append);
+    svp_buffer_clear(&append->body);
+    struct svp_batch_sizes sizes =
+        svp_batch_write(&append->body, batch, coder, encoder->region->id, offset, encoder->packer);
+    enum savepoint_status status = svp_append_record(append, SVP_PAGES, &offset, error);
+    const struct svp_index_entry entry = {
+        .region_id = encoder->region->id,
+        .first_page = batch->pages[0],
+        .page_count = batch->pages[batch->count - 1] - batch->pages[0] + 1,
+        .record_offset = offset,
+    };
+    if (status == SAVEPOINT_OK && !svp_index_add(&encoder->index, &entry)) {
+        status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "encode", "no memory for the index");
+    }
+    if (status == SAVEPOINT_OK) {
+        note_pages(encoder, batch, coder, sizes, offset);
+    }
+    svp_batch_clear(batch);
+    return status;
+}
+
+enum savepoint_status svp_encode_flush(struct savepoint *session, struct savepoint_error *error)
+{
+    enum savepoint_status status = SAVEPOINT_OK;
+    for (size_t i = 0; status == SAVEPOINT_OK && i < CODERS; i++) {
+        status = flush_batch(session, session->encoder.batches[i], svp_coder_find((uint16_t)i), error);
+    }
+    return status;
+}
+
+static const struct svp_coder *choose(struct svp_page_state *state, const struct svp_changes *changes, bool no_base)
+{
+    bool base_usable = !no_base && state->record_offset != 0 && state->links < SVP_CHAIN_LINKS_MAX;
+    uint32_t budget = state->key_bytes > state->delta_bytes ? (uint32_t)(state->key_bytes - state->delta_bytes) : 0;
+    const struct svp_coder *coder = svp_coder_choose(changes, base_usable, budget);
+    if (coder->has_base) {
+        state->delta_bytes = clamp16(state->delta_bytes + coder->estimate(changes, true));
+    }
+    return coder;
+}
+
+static enum savepoint_status encode_page(struct savepoint *session, struct svp_region *region, uint64_t page,
+                                         const uint8_t *staged, bool no_base, struct savepoint_error *error)
+{
+    struct svp_changes changes;
+    uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+    struct svp_page_state *state = &region->states[page];
+    svp_compare(&changes, shadow, staged);
+    if (changes.same && !no_base) {
+        session->encoder.unchanged++;
+        return SAVEPOINT_OK;
+    }
+    const struct svp_coder *coder = choose(state, &changes, no_base);
+    struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
+    struct svp_batch *batch = session->encoder.batches[coder->id];
+    svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, shadow, &changes);
+    memcpy(shadow, staged, SVP_PAGE_BYTES);
+    svp_tree_update(&region->tree, page, &hash);
+    return batch->count == BATCH_PAGES ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
+}
+
+enum savepoint_status svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk,
+                                       struct savepoint_error *error)
+{
+    enum savepoint_status status = SAVEPOINT_OK;
+    if (session->encoder.region != chunk->region) {
+        status = svp_encode_flush(session, error);
+        session->encoder.region = chunk->region;
+    }
+    for (uint32_t i = 0; status == SAVEPOINT_OK && i < chunk->count; i++) {
+        bool no_base = (chunk->no_base >> i & 1) != 0;
+        status = encode_page(session, chunk->region, chunk->pages[i], chunk->bytes + i * SVP_PAGE_BYTES, no_base, error);
+    }
+    return status;
+}

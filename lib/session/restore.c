@@ -1,0 +1,380 @@
+/* restore.c - bringing a snapshot back: verify everything, then write only what differs */
+#include "session/restore.h"
+
+#include <string.h>
+
+#include "format/memory.h"
+#include "os/vm.h"
+#include "session/commit.h"
+#include "session/options.h"
+#include "session/region.h"
+#include "status.h"
+
+/* ---- matching the regions here with those of the snapshot */
+
+static enum savepoint_status match_entry(struct savepoint *session, struct svp_restore *restore,
+                                         const struct svp_region_entry *entry, struct savepoint_error *error)
+{
+    struct svp_region *region = svp_session_region(session, entry->name);
+    bool skip_missing = (restore->options.flags & SAVEPOINT_RESTORE_SKIP_MISSING) != 0;
+    if (region == NULL && skip_missing) {
+        return SAVEPOINT_OK;
+    }
+    if (region == NULL) {
+        return svp_status_fail(error, SAVEPOINT_MISMATCH, "restore",
+                               "the snapshot holds region '%.80s', which this session does not watch: watch or map it first, "
+                               "or restore with SAVEPOINT_RESTORE_SKIP_MISSING",
+                               entry->name);
+    }
+    if (region->bytes < entry->bytes) {
+        return svp_status_fail(error, SAVEPOINT_MISMATCH, "restore",
+                               "region '%.80s' has %zu bytes here and %llu in the snapshot: make it at least that large",
+                               entry->name, region->bytes, (unsigned long long)entry->bytes);
+    }
+    if ((entry->flags & SVP_REGION_MAPPED) != 0 && entry->address != (uint64_t)(uintptr_t)region->base) {
+        return svp_status_fail(error, SAVEPOINT_MISMATCH, "restore",
+                               "region '%.80s' was mapped at %#llx, here it is at %p: pointers into it would break: let "
+                               "savepoint_map place it",
+                               entry->name, (unsigned long long)entry->address, (void *)region->base);
+    }
+    struct svp_restore_part *part = &restore->parts[restore->part_count];
+    part->region = region;
+    part->entry = entry;
+    part->offsets = svp_memory_zalloc((size_t)region->pages, sizeof *part->offsets);
+    if (part->offsets == NULL || !svp_pageset_open(&part->differing, region->pages)) {
+        svp_memory_free(part->offsets);
+        part->offsets = NULL;
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory for the page table");
+    }
+    restore->part_count++;
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status match_regions(struct savepoint *session, struct svp_restore *restore,
+                                           struct savepoint_error *error)
+{
+    struct svp_region_table *table = &restore->table;
+    enum savepoint_status status =
+        svp_source_regions(&session->append.source, table, restore->commit.regions, error);
+    if (status == SAVEPOINT_OK) {
+        restore->parts = svp_memory_zalloc(table->count, sizeof *restore->parts);
+        if (restore->parts == NULL) {
+            status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory");
+        }
+    }
+    for (uint32_t i = 0; status == SAVEPOINT_OK && i < table->count; i++) {
+        status = match_entry(session, restore, &table->entries[i], error);
+    }
+    return status;
+}
+
+/* ---- what differs */
+
+/* Whatever was written since the last take joins pending. */
+static enum savepoint_status peek_all(struct savepoint *session, struct savepoint_error *error)
+{
+    for (size_t i = 0; i < session->region_count; i++) {
+        struct svp_region *region = session->regions[i];
+        enum savepoint_status status =
+            svp_region_collect(region, SVP_WATCH_PEEK, &region->pending, session->runs, error);
+        if (status != SAVEPOINT_OK) {
+            return status;
+        }
+    }
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status load_maps(struct savepoint *session, struct svp_restore *restore,
+                                       struct savepoint_error *error)
+{
+    struct svp_region_map *maps = svp_memory_zalloc(restore->part_count, sizeof *maps);
+    if (maps == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory");
+    }
+    for (size_t i = 0; i < restore->part_count; i++) {
+        const struct svp_restore_part *part = &restore->parts[i];
+        maps[i] = (struct svp_region_map){part->entry->id, part->entry->bytes / SVP_PAGE_BYTES, part->offsets};
+    }
+    enum savepoint_status status =
+        svp_reader_map(&session->reader, maps, restore->part_count, restore->commit_offset, error);
+    svp_memory_free(maps);
+    return status;
+}
+
+static void find_differing(struct svp_restore_part *part, bool all)
+{
+    const struct svp_region *region = part->region;
+    for (uint64_t page = 0; page < region->pages; page++) {
+        if (part->offsets[page] != 0 && svp_region_excludes(part->entry, page)) {
+            part->offsets[page] = 0;
+        }
+        bool differs = all || svp_pageset_has(&region->pending, page) || svp_pageset_has(&region->no_base, page) ||
+                       region->states[page].record_offset != part->offsets[page];
+        if (differs && !svp_pageset_has(&region->excluded, page)) {
+            svp_pageset_add(&part->differing, page, 1);
+        }
+    }
+    part->differing_pages = svp_pageset_count(&part->differing);
+}
+
+/* ---- decoding */
+
+static enum savepoint_status report_progress(struct svp_restore *restore, struct savepoint_error *error)
+{
+    enum { PAGES_BETWEEN_CALLS = 4096 };
+    restore->done_pages++;
+    if (restore->options.progress == NULL || restore->done_pages % PAGES_BETWEEN_CALLS != 0) {
+        return SAVEPOINT_OK;
+    }
+    if (restore->options.progress(restore->options.progress_user, restore->done_pages * SVP_PAGE_BYTES,
+                                  restore->differing_pages * SVP_PAGE_BYTES) != 0) {
+        return svp_status_fail(error, SAVEPOINT_CANCELLED, "restore", "cancelled; memory is unchanged");
+    }
+    return SAVEPOINT_OK;
+}
+
+/* First pass: every differing page is decoded and verified, and kept where the budget allows. */
+static enum savepoint_status decode_all(struct savepoint *session, struct svp_restore *restore,
+                                        struct savepoint_error *error)
+{
+    struct svp_decoded scratch;
+    struct svp_decoded *to = restore->decoded;
+    for (size_t i = 0; i < restore->part_count; i++) {
+        struct svp_restore_part *part = &restore->parts[i];
+        uint64_t page = svp_pageset_next(&part->differing, 0);
+        for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
+            struct svp_decoded *decoded = to != NULL ? to++ : &scratch;
+            enum savepoint_status status = svp_reader_page(&session->reader, decoded->bytes, &decoded->origin,
+                                                           part->offsets[page], part->entry->id, page, error);
+            status = status == SAVEPOINT_OK ? report_progress(restore, error) : status;
+            if (status != SAVEPOINT_OK) {
+                return status;
+            }
+        }
+    }
+    return SAVEPOINT_OK;
+}
+
+static uint16_t clamp16(uint32_t value)
+{
+    return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;
+}
+
+/* Brings one page to the target: memory, shadow, state and tree. */
+static void place_page(struct svp_restore *restore, struct svp_restore_part *part, uint64_t page,
+                       const struct svp_decoded *decoded)
+{
+    struct svp_region *region = part->region;
+    uint8_t *live = region->base + page * SVP_PAGE_BYTES;
+    if (memcmp(live, decoded->bytes, SVP_PAGE_BYTES) != 0) {
+        memcpy(live, decoded->bytes, SVP_PAGE_BYTES);
+        restore->written_pages++;
+    }
+    memcpy(region->shadow + page * SVP_PAGE_BYTES, decoded->bytes, SVP_PAGE_BYTES);
+    svp_tree_update(&region->tree, page, &decoded->origin.hash);
+    region->states[page] = (struct svp_page_state){
+        .record_offset = part->offsets[page],
+        .changed_depth = restore->commit.depth,
+        .key_bytes = clamp16(decoded->origin.key_bytes),
+        .delta_bytes = clamp16(decoded->origin.delta_bytes),
+        .links = (uint8_t)decoded->origin.links,
+    };
+}
+
+/* Second pass. Pages that did not fit the budget are decoded again; if that fails now, memory is half-way. */
+static enum savepoint_status write_all(struct savepoint *session, struct svp_restore *restore,
+                                       struct savepoint_error *error)
+{
+    struct svp_decoded scratch;
+    struct svp_decoded *from = restore->decoded;
+    for (size_t i = 0; i < restore->part_count; i++) {
+        struct svp_restore_part *part = &restore->parts[i];
+        uint64_t page = svp_pageset_next(&part->differing, 0);
+        for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
+            struct svp_decoded *decoded = from != NULL ? from++ : &scratch;
+            if (from == NULL) {
+                enum savepoint_status status =
+                    svp_reader_page(&session->reader, scratch.bytes, &scratch.origin, part->offsets[page],
+                                    part->entry->id, page, error);
+                if (status != SAVEPOINT_OK) {
+                    return status;
+                }
+            }
+            place_page(restore, part, page, decoded);
+        }
+    }
+    return SAVEPOINT_OK;
+}
+
+/* ---- memory */
+
+/* Every region that will be written can be, and a protecting watch lets go of it. */
+static enum savepoint_status prepare_memory(struct svp_restore *restore, struct savepoint_error *error)
+{
+    for (size_t i = 0; i < restore->part_count; i++) {
+        const struct svp_restore_part *part = &restore->parts[i];
+        struct svp_region *region = part->region;
+        uintptr_t bad = 0;
+        for (size_t k = 0; k < region->range_count && part->differing_pages > 0; k++) {
+            enum savepoint_status status = region->backend->prepare(region->watch, region->ranges[k].start,
+                                                                    region->ranges[k].bytes, error);
+            if (status != SAVEPOINT_OK) {
+                return status;
+            }
+        }
+        if (part->differing_pages > 0 && !svp_vm_writable((uintptr_t)region->base, region->bytes, &bad)) {
+            return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "restore",
+                                   "region '%.80s': the memory at %#llx cannot be written: make it readable and writable; "
+                                   "nothing was changed",
+                                   region->name, (unsigned long long)bad);
+        }
+    }
+    return SAVEPOINT_OK;
+}
+
+/* The memory stands at the target and nothing is pending. What the watch reports now are the restore's own writes, as
+ * the caller guarantees that nobody else writes: it is re-armed and the report thrown away. */
+static void settle(struct savepoint *session, struct svp_restore *restore)
+{
+    for (size_t i = 0; i < restore->part_count; i++) {
+        struct svp_region *region = restore->parts[i].region;
+        region->id = restore->parts[i].entry->id;
+        svp_region_collect(region, SVP_WATCH_REARM, &region->pending, session->runs, NULL);
+        svp_pageset_clear(&region->pending);
+        svp_pageset_clear(&region->no_base);
+    }
+}
+
+/* Regions the snapshot does not know keep their contents, all of which the next snapshot has to store whole. */
+static void mark_strangers(struct savepoint *session, const struct svp_restore *restore)
+{
+    for (size_t i = 0; i < session->region_count; i++) {
+        struct svp_region *region = session->regions[i];
+        bool known = false;
+        for (size_t k = 0; k < restore->part_count; k++) {
+            known = known || restore->parts[k].region == region;
+        }
+        if (!known) {
+            svp_pageset_add(&region->pending, 0, region->pages);
+            svp_pageset_add(&region->no_base, 0, region->pages);
+        }
+    }
+}
+
+static void close_restore(struct svp_restore *restore)
+{
+    for (size_t i = 0; i < restore->part_count; i++) {
+        svp_memory_free(restore->parts[i].offsets);
+        svp_pageset_close(&restore->parts[i].differing);
+    }
+    svp_memory_free(restore->parts);
+    svp_memory_free(restore->decoded);
+    svp_regions_free(&restore->table);
+}
+
+/* Everything that can fail without a byte of memory changed. */
+static enum savepoint_status prepare(struct savepoint *session, struct svp_restore *restore,
+                                     struct savepoint_error *error)
+{
+    enum savepoint_status status =
+        svp_source_commit(&session->append.source, &restore->commit, restore->commit_offset, error);
+    status = status == SAVEPOINT_OK ? match_regions(session, restore, error) : status;
+    status = status == SAVEPOINT_OK ? peek_all(session, error) : status;
+    status = status == SAVEPOINT_OK ? load_maps(session, restore, error) : status;
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < restore->part_count; i++) {
+        find_differing(&restore->parts[i], session->poisoned);
+        restore->differing_pages += restore->parts[i].differing_pages;
+    }
+    if (restore->differing_pages <= session->options.restore_bytes / sizeof *restore->decoded) {
+        /* Without this memory the restore takes two passes, as it does above the budget. */
+        restore->decoded = svp_memory_alloc((size_t)restore->differing_pages * sizeof *restore->decoded);
+    }
+    status = decode_all(session, restore, error);
+    return status == SAVEPOINT_OK ? prepare_memory(restore, error) : status;
+}
+
+static enum savepoint_status run_restore(struct savepoint *session, struct svp_restore *restore,
+                                         struct savepoint_error *error)
+{
+    enum savepoint_status status = prepare(session, restore, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    status = svp_commit_stand_at(session, restore->commit_offset, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    status = write_all(session, restore, error);
+    if (status != SAVEPOINT_OK) {
+        session->poisoned = true;
+        return svp_status_fail(error, SAVEPOINT_POISONED, "restore",
+                               "the archive changed or failed while memory was being written: restore again");
+    }
+    settle(session, restore);
+    mark_strangers(session, restore);
+    session->poisoned = false;
+    session->positioned = true;
+    svp_mutex_lock(session->mutex);
+    session->statistics.restores++;
+    session->statistics.pages_restored += restore->written_pages;
+    svp_mutex_unlock(session->mutex);
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status restore_commit(struct savepoint *session, const struct savepoint_snapshot *snapshot,
+                                            const struct savepoint_restore_options *options,
+                                            struct savepoint_error *error)
+{
+    struct svp_restore restore = {.options = *options, .commit_offset = snapshot->file_offset};
+    svp_mutex_lock(session->mutex);
+    session->restoring = true;
+    svp_mutex_unlock(session->mutex);
+    enum savepoint_status status = run_restore(session, &restore, error);
+    close_restore(&restore);
+    svp_mutex_lock(session->mutex);
+    session->restoring = false;
+    svp_mutex_unlock(session->mutex);
+    for (size_t i = 0; status == SAVEPOINT_OK && i < session->hook_count; i++) {
+        session->hooks[i].call(session->hooks[i].user, snapshot);
+    }
+    return status;
+}
+
+enum savepoint_status savepoint_restore(struct savepoint *session, const struct savepoint_id *id,
+                                        const struct savepoint_restore_options *options, struct savepoint_error *error)
+{
+    struct savepoint_restore_options chosen = SAVEPOINT_RESTORE_OPTIONS_INIT;
+    struct savepoint_snapshot snapshot;
+    enum savepoint_status status = svp_session_check(session, "restore", error);
+    if (status == SAVEPOINT_OK && id == NULL) {
+        status = svp_status_fail(error, SAVEPOINT_INVALID, "restore", "the id is NULL");
+    }
+    status = status == SAVEPOINT_OK ? svp_options_copy(&chosen, sizeof chosen, options, "restore", error) : status;
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_session_drain(session);
+    status = svp_catalog_find_id(&session->catalog, &snapshot, id, error);
+    return status == SAVEPOINT_OK ? restore_commit(session, &snapshot, &chosen, error) : status;
+}
+
+enum savepoint_status savepoint_resume(struct savepoint *session, struct savepoint_snapshot *snapshot,
+                                       struct savepoint_error *error)
+{
+    const struct savepoint_restore_options options = SAVEPOINT_RESTORE_OPTIONS_INIT;
+    struct savepoint_snapshot head;
+    enum savepoint_status status = svp_session_check(session, "resume", error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_session_drain(session);
+    status = svp_catalog_find(&session->catalog, &head, "HEAD", error);
+    status = status == SAVEPOINT_OK ? restore_commit(session, &head, &options, error) : status;
+    if (status == SAVEPOINT_OK && snapshot != NULL) {
+        *snapshot = head;
+    }
+    return status;
+}

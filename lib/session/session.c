@@ -1,0 +1,312 @@
+/* session.c - opening and closing a session; statistics, hooks, finding snapshots */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/memory.h"
+#include "os/host.h"
+#include "os/vm.h"
+#include "session/commit.h"
+#include "session/encode.h"
+#include "session/options.h"
+#include "session/region.h"
+#include "session/takes.h"
+#include "status.h"
+
+#define STAGING_DEFAULT (UINT64_C(64) << 20)
+#define COMPARE_MAX_DEFAULT (UINT64_C(256) << 10)
+#define RESTORE_DEFAULT (UINT64_C(256) << 20)
+enum { LEVEL_MIN = -7, LEVEL_MAX = 19 };
+
+const char *savepoint_version(void)
+{
+    return "0.1.0";
+}
+
+enum savepoint_status svp_session_check(const struct savepoint *session, const char *operation,
+                                        struct savepoint_error *error)
+{
+    if (session == NULL) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, operation, "the session is NULL");
+    }
+    if (session->process != svp_host_process()) {
+        return svp_status_fail(error, SAVEPOINT_FORKED, operation,
+                               "this session belongs to the parent process: a forked child opens one of its own");
+    }
+    return SAVEPOINT_OK;
+}
+
+/* In a forked child: the lock and the archive stay with the parent. */
+static void leave_archive(void *item)
+{
+    struct savepoint *session = item;
+    svp_file_close(&session->append.source.file);
+}
+
+static enum savepoint_status read_options(struct savepoint *session, const struct savepoint_options *options,
+                                          struct savepoint_error *error)
+{
+    struct savepoint_options *own = &session->options;
+    *own = (struct savepoint_options)SAVEPOINT_OPTIONS_INIT;
+    enum savepoint_status status = svp_options_copy(own, sizeof *own, options, "open", error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    if (own->compression < LEVEL_MIN || own->compression > LEVEL_MAX ||
+        (own->flags & ~(uint32_t)(SAVEPOINT_OPEN_MUST_EXIST | SAVEPOINT_OPEN_NEW_ROOT)) != 0) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "open", "compression %d or flags %#x are not known",
+                               own->compression, own->flags);
+    }
+    const char *forced = own->watch != NULL ? own->watch : getenv("SAVEPOINT_WATCH");
+    snprintf(session->watch_name, sizeof session->watch_name, "%s", forced != NULL ? forced : "");
+    own->watch = session->watch_name;
+    own->compression = own->compression != 0 ? own->compression : 1;
+    own->staging_bytes = own->staging_bytes != 0 ? own->staging_bytes : STAGING_DEFAULT;
+    own->compare_max_bytes = own->compare_max_bytes != 0 ? own->compare_max_bytes : COMPARE_MAX_DEFAULT;
+    own->restore_bytes = own->restore_bytes != 0 ? own->restore_bytes : RESTORE_DEFAULT;
+    if (session->watch_name[0] != '\0' && svp_watch_backend_find(session->watch_name) == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "open",
+                               "there is no write-watch called '%s' on this system: 'savepoint version' lists them",
+                               session->watch_name);
+    }
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status allocate(struct savepoint *session, struct savepoint_error *error)
+{
+    session->mutex = svp_mutex_open();
+    session->changed = svp_condition_open();
+    session->results = svp_memory_zalloc(SVP_RESULTS, sizeof *session->results);
+    session->runs = svp_memory_alloc(SVP_RUNS * sizeof *session->runs);
+    bool enough = session->mutex != NULL && session->changed != NULL && session->results != NULL &&
+                  session->runs != NULL && svp_encode_open(&session->encoder, session->options.compression);
+    if (!enough) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "no memory for a session");
+    }
+    memset(session->runs, 0, SVP_RUNS * sizeof *session->runs); /* resident: the kernel will write to it */
+    session->next_ticket = 1;
+    return SAVEPOINT_OK;
+}
+
+/* Region ids are never used twice in a history. */
+static enum savepoint_status read_next_region_id(struct savepoint *session, struct savepoint_error *error)
+{
+    struct svp_region_table table = {0};
+    enum savepoint_status status = SAVEPOINT_OK;
+    session->next_region_id = 1;
+    if (session->append.end.newest_regions != 0) {
+        status = svp_source_regions(&session->append.source, &table, session->append.end.newest_regions, error);
+        session->next_region_id = status == SAVEPOINT_OK ? table.next_id : 1;
+    }
+    svp_regions_free(&table);
+    return status;
+}
+
+/* HEAD was written by another build of this program: its pointers into code would not be good. */
+static bool build_changed(const struct savepoint *session, const struct svp_segment *before)
+{
+    const struct svp_segment *now = &session->append.segment;
+    return before->build_id_bytes != 0 && now->build_id_bytes != 0 &&
+           (before->build_id_bytes != now->build_id_bytes ||
+            memcmp(before->build_id, now->build_id, now->build_id_bytes) != 0);
+}
+
+static void note_repair(struct savepoint *session)
+{
+    struct savepoint_statistics *statistics = &session->statistics;
+    statistics->torn_offset = session->repair.torn_offset;
+    statistics->torn_bytes = session->repair.torn_bytes;
+    statistics->flags |= session->repair.torn_cut ? SAVEPOINT_SESSION_TORN_CUT : 0;
+    statistics->flags |= session->repair.resealed ? SAVEPOINT_SESSION_RESEALED : 0;
+    statistics->flags |= build_changed(session, &session->append.previous_segment) ? SAVEPOINT_SESSION_BUILD_CHANGED : 0;
+}
+
+static enum savepoint_status open_archive(struct savepoint *session, const char *path, struct savepoint_error *error)
+{
+    bool must_exist = (session->options.flags & SAVEPOINT_OPEN_MUST_EXIST) != 0;
+    enum savepoint_status status = svp_append_open(&session->append, &session->repair, path, must_exist, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_reader_open(&session->reader, &session->append.source);
+    status = svp_catalog_open(&session->catalog, &session->append.source, &session->append.end,
+                              session->append.has_end, session->append.durable_bytes, error);
+    status = status == SAVEPOINT_OK ? read_next_region_id(session, error) : status;
+    note_repair(session);
+    session->positioned =
+        session->append.end.newest_commit == 0 || (session->options.flags & SAVEPOINT_OPEN_NEW_ROOT) != 0;
+    return status;
+}
+
+static void free_session(struct savepoint *session)
+{
+    for (size_t i = 0; i < session->region_count; i++) {
+        svp_region_free(session->regions[i]);
+    }
+    svp_memory_free(session->regions);
+    svp_memory_free(session->results);
+    svp_memory_free(session->runs);
+    svp_encode_close(&session->encoder);
+    svp_buffer_free(&session->history.regions_body);
+    svp_condition_close(session->changed);
+    svp_mutex_close(session->mutex);
+    svp_memory_free(session);
+}
+
+static enum savepoint_status start(struct savepoint *session, struct savepoint_error *error)
+{
+    int code = svp_host_at_fork(leave_archive, session);
+    if (code != 0) {
+        return svp_status_os(error, code, "open", "cannot register the fork handler");
+    }
+    session->worker = svp_thread_start(svp_commit_run, session);
+    if (session->worker == NULL) {
+        svp_host_at_fork_end(session);
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "cannot start the worker thread");
+    }
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status close_archive(struct savepoint *session, struct savepoint_error *error)
+{
+    svp_catalog_close(&session->catalog);
+    svp_reader_close(&session->reader);
+    return svp_append_close(&session->append, error);
+}
+
+enum savepoint_status savepoint_open(struct savepoint **session, const char *path,
+                                     const struct savepoint_options *options, struct savepoint_error *error)
+{
+    if (session == NULL || path == NULL || path[0] == '\0') {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "open", "session and path must not be NULL or empty");
+    }
+    struct savepoint *opened = svp_memory_zalloc(1, sizeof *opened);
+    if (opened == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "no memory for a session");
+    }
+    opened->process = svp_host_process();
+    opened->append.source.file = (struct svp_file)SVP_FILE_NONE;
+    enum savepoint_status status = read_options(opened, options, error);
+    status = status == SAVEPOINT_OK ? allocate(opened, error) : status;
+    status = status == SAVEPOINT_OK ? open_archive(opened, path, error) : status;
+    status = status == SAVEPOINT_OK ? start(opened, error) : status;
+    if (status != SAVEPOINT_OK) {
+        close_archive(opened, NULL);
+        free_session(opened);
+        return status;
+    }
+    *session = opened;
+    return SAVEPOINT_OK;
+}
+
+static void stop_worker(struct savepoint *session)
+{
+    svp_mutex_lock(session->mutex);
+    session->stopping = true;
+    svp_condition_wake_all(session->changed);
+    svp_mutex_unlock(session->mutex);
+    svp_thread_join(session->worker);
+}
+
+static void end_regions(struct savepoint *session)
+{
+    for (size_t i = 0; i < session->region_count; i++) {
+        struct svp_region *region = session->regions[i];
+        svp_region_disarm(region);
+        if (region->mapped) {
+            svp_vm_unmap((uintptr_t)region->base, region->reserve_bytes);
+        }
+    }
+    for (size_t i = 0; i < session->watch_count; i++) {
+        session->watches[i].backend->close(session->watches[i].watch);
+    }
+}
+
+/* In a child there is no worker, its mutex may be held for ever, and the watch belongs to the parent's memory: only
+ * what is plainly ours is given back. */
+static void close_in_child(struct savepoint *session)
+{
+    svp_file_close(&session->append.source.file);
+}
+
+enum savepoint_status savepoint_close(struct savepoint *session, struct savepoint_error *error)
+{
+    if (session == NULL) {
+        return SAVEPOINT_OK;
+    }
+    if (session->process != svp_host_process()) {
+        close_in_child(session);
+        return SAVEPOINT_OK;
+    }
+    stop_worker(session);
+    svp_host_at_fork_end(session);
+    end_regions(session);
+    enum savepoint_status status = close_archive(session, error);
+    free_session(session);
+    return status;
+}
+
+enum savepoint_status savepoint_on_restore(struct savepoint *session, savepoint_hook *hook, void *user,
+                                           struct savepoint_error *error)
+{
+    enum savepoint_status status = svp_session_check(session, "on_restore", error);
+    if (status == SAVEPOINT_OK && hook == NULL) {
+        status = svp_status_fail(error, SAVEPOINT_INVALID, "on_restore", "the hook is NULL");
+    }
+    if (status == SAVEPOINT_OK && session->hook_count == SVP_HOOKS_MAX) {
+        status = svp_status_fail(error, SAVEPOINT_LIMIT, "on_restore", "a session has at most %d hooks", SVP_HOOKS_MAX);
+    }
+    if (status == SAVEPOINT_OK) {
+        session->hooks[session->hook_count++] = (struct svp_hook){hook, user};
+    }
+    return status;
+}
+
+enum savepoint_status savepoint_find(struct savepoint *session, struct savepoint_snapshot *snapshot,
+                                     const char *expression, struct savepoint_error *error)
+{
+    enum savepoint_status status = svp_session_check(session, "find", error);
+    if (status == SAVEPOINT_OK && (snapshot == NULL || expression == NULL)) {
+        status = svp_status_fail(error, SAVEPOINT_INVALID, "find", "snapshot and expression must not be NULL");
+    }
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_session_drain(session);
+    return svp_catalog_find(&session->catalog, snapshot, expression, error);
+}
+
+enum savepoint_status savepoint_statistics(struct savepoint *session, struct savepoint_statistics *statistics,
+                                           struct savepoint_error *error)
+{
+    enum savepoint_status status = svp_session_check(session, "statistics", error);
+    if (status == SAVEPOINT_OK && (statistics == NULL || statistics->size < sizeof statistics->size)) {
+        status = svp_status_fail(error, SAVEPOINT_INVALID, "statistics", "set statistics->size to its sizeof first");
+    }
+    if (status == SAVEPOINT_OK) {
+        size_t bytes = statistics->size < sizeof *statistics ? statistics->size : sizeof *statistics;
+        svp_mutex_lock(session->mutex);
+        session->statistics.size = bytes;
+        memcpy(statistics, &session->statistics, bytes);
+        svp_mutex_unlock(session->mutex);
+    }
+    return status;
+}
+
+enum savepoint_status savepoint_backend_at(struct savepoint_backend *backend, size_t index,
+                                           struct savepoint_error *error)
+{
+    const struct svp_watch_backend *found = svp_watch_backend_at(index);
+    struct svp_watch_caps caps = {0};
+    struct savepoint_error why = {0};
+    if (found == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "backends", "there are %zu write-watches at most", index);
+    }
+    *backend = (struct savepoint_backend){0};
+    snprintf(backend->name, sizeof backend->name, "%s", found->name);
+    backend->available = found->probe(&caps, &why) == SAVEPOINT_OK ? 1 : 0;
+    backend->kernel_writes_counted = caps.kernel_writes_counted ? 1 : 0;
+    backend->tracking_page_bytes = (uint32_t)caps.page_bytes;
+    snprintf(backend->detail, sizeof backend->detail, "%s", backend->available ? found->mechanism : why.message);
+    return SAVEPOINT_OK;
+}

@@ -1,0 +1,184 @@
+/* session.h - what a session is made of: regions, one history, a worker
+ *
+ * Two threads meet here: the caller's, in API calls, and the worker, which turns takes into commits. Everything under
+ * "shared" is touched only with `mutex` held; everything under "worker" belongs to the worker while takes are in
+ * flight and to the caller once svp_session_drain has returned. */
+#ifndef SVP_SESSION_H
+#define SVP_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "archive/append.h"
+#include "archive/catalog.h"
+#include "archive/reader.h"
+#include "format/index.h"
+#include "format/pages.h"
+#include "format/tree.h"
+#include "os/thread.h"
+#include "pageset.h"
+#include "savepoint.h"
+#include "watch/watch.h"
+
+enum {
+    SVP_CHUNK_PAGES = 64,
+    SVP_HOOKS_MAX = 16,
+    SVP_RESULTS = 1024,
+    SVP_WATCHES_MAX = 8, /* backends in use at once */
+    SVP_LEVELS = 11,     /* 8^10 commits and more share the top level */
+    SVP_RUNS = 4096      /* runs one collect call reports */
+};
+
+struct svp_page_state { /* where the newest stored version of a page is, and what replaying it costs */
+    uint64_t record_offset; /* 0: never stored, zeros */
+    uint32_t changed_depth; /* depth of the commit that stored it, or later */
+    uint16_t key_bytes;     /* about what the page whole took */
+    uint16_t delta_bytes;   /* the deltas on top of it */
+    uint8_t links;
+};
+
+struct svp_range { /* a part of a region as it was added to the watch */
+    uintptr_t start;
+    size_t bytes;
+};
+
+struct svp_region {
+    uint32_t id;
+    char name[SAVEPOINT_NAME_BYTES];
+    bool mapped;
+    uint8_t *base;
+    size_t bytes;
+    size_t reserve_bytes; /* mapped: address space kept */
+    uint64_t pages;
+    const struct svp_watch_backend *backend;
+    struct svp_watch *watch; /* owned by the session, shared by its regions of that backend */
+    size_t range_count;
+    struct svp_range *ranges;
+    struct svp_pageset excluded; /* changes only while the worker is idle */
+
+    /* shared */
+    struct svp_pageset pending; /* may differ from the last commit */
+    struct svp_pageset no_base; /* must be stored whole: the shadow is not what was committed */
+
+    /* worker */
+    uint8_t *shadow;
+    struct svp_page_state *states;
+    struct svp_tree tree;
+};
+
+struct svp_chunk { /* staged pages of one region, in order */
+    struct svp_chunk *next;
+    struct svp_region *region;
+    uint32_t count;
+    uint64_t no_base; /* bit i: pages[i] bypasses the comparison */
+    uint64_t pages[SVP_CHUNK_PAGES];
+    uint8_t bytes[SVP_CHUNK_PAGES * SVP_PAGE_BYTES];
+};
+
+struct svp_capture { /* what a take holds of one region, to be given back should it fail */
+    struct svp_region *region;
+    struct svp_pageset captured;
+    struct svp_pageset no_base;
+};
+
+struct svp_take { /* one take in flight */
+    struct svp_take *next;
+    uint64_t ticket;
+    enum savepoint_durability durability;
+    uint32_t flags; /* SVP_COMMIT_... */
+    char label[SAVEPOINT_LABEL_BYTES];
+    struct svp_buffer metadata; /* META body */
+    uint64_t time_ns, pause_ns;
+    size_t capture_count;
+    struct svp_capture *captures;
+
+    /* shared */
+    struct svp_chunk *first_chunk, *last_chunk; /* staged, not yet taken by the worker */
+    bool complete;                              /* nothing more will be staged */
+    enum savepoint_status status;               /* the first failure */
+    struct savepoint_error error;
+};
+
+struct svp_result { /* how a take ended */
+    uint64_t ticket; /* 0: none yet */
+    enum savepoint_status status;
+    struct savepoint_error error;
+    struct savepoint_snapshot snapshot;
+};
+
+struct svp_history { /* worker: where the next commit stands */
+    uint64_t parent;  /* offset of its COMMIT, 0 for a root */
+    struct svp_hash parent_id;
+    uint32_t depth;   /* of the parent */
+    uint64_t levels[SVP_LEVELS]; /* [k]: the newest commit of the base chain whose depth is divisible by 8^k */
+    uint64_t regions_offset;     /* REGIONS record in force at the parent */
+    struct svp_buffer regions_body;
+};
+
+struct svp_encoder { /* worker: batches being filled */
+    struct svp_packer *packer;
+    struct svp_region *region; /* all batches belong to it */
+    struct svp_batch *batches[4];    /* by coder id */
+    struct svp_index index;
+    uint32_t depth; /* of the commit being written */
+    uint64_t pages_stored, delta_bytes, key_bytes;
+    uint64_t unchanged, zero_pages, delta_pages, whole_pages;
+};
+
+struct svp_hook {
+    savepoint_hook *call;
+    void *user;
+};
+
+struct savepoint {
+    uint64_t process; /* that opened it: in a forked child the session is inert */
+    struct savepoint_options options;
+    char watch_name[32]; /* forced backend, "" for none */
+
+    /* caller */
+    size_t region_count;
+    struct svp_region **regions;
+    uint32_t next_region_id;
+    size_t watch_count;
+    struct {
+        const struct svp_watch_backend *backend;
+        struct svp_watch *watch;
+    } watches[SVP_WATCHES_MAX];
+    struct svp_watch_run *runs; /* SVP_RUNS, resident: the kernel writes to them */
+    size_t hook_count;
+    struct svp_hook hooks[SVP_HOOKS_MAX];
+    bool positioned; /* resumed, restored, new, or a second root: a take has a parent */
+    bool poisoned;   /* a restore failed after it had begun to write */
+    uint64_t next_ticket;
+    struct svp_repair repair;
+
+    /* shared */
+    struct svp_mutex *mutex;
+    struct svp_condition *changed;
+    struct svp_take *first_take, *last_take; /* in flight, oldest first; the worker owns the first */
+    bool stopping;
+    bool restoring;
+    bool writer_poisoned;
+    uint64_t staged_bytes;
+    struct savepoint_statistics statistics;
+    struct svp_result *results; /* SVP_RESULTS, by ticket modulo */
+
+    /* worker */
+    struct svp_thread *worker;
+    struct svp_append append;
+    struct svp_catalog catalog;
+    struct svp_reader reader;
+    struct svp_history history;
+    struct svp_encoder encoder;
+};
+
+/* FORKED in a child; else OK. */
+enum savepoint_status svp_session_check(const struct savepoint *session, const char *operation,
+                                        struct savepoint_error *error);
+/* Waits until no take is in flight. */
+void svp_session_drain(struct savepoint *session);
+/* NULL when there is none of that name. */
+struct svp_region *svp_session_region(const struct savepoint *session, const char *name);
+
+#endif

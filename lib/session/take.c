@@ -1,0 +1,215 @@
+/* take.c - capturing: collect what was written, copy it to staging, hand it to the worker */
+#include <string.h>
+
+#include "format/memory.h"
+#include "os/host.h"
+#include "session/copy.h"
+#include "session/options.h"
+#include "session/region.h"
+#include "session/takes.h"
+#include "status.h"
+
+static enum savepoint_status check_take(struct savepoint *session, const struct savepoint_take_options *options,
+                                        struct savepoint_error *error)
+{
+    if (session->poisoned) {
+        return svp_status_fail(error, SAVEPOINT_POISONED, "take",
+                               "a restore failed half-way, so memory is in no known state: restore a snapshot first");
+    }
+    if (!session->positioned) {
+        return svp_status_fail(error, SAVEPOINT_NOT_RESUMED, "take",
+                               "%s holds snapshots: call savepoint_resume or savepoint_restore first, or open with "
+                               "SAVEPOINT_OPEN_NEW_ROOT to start a second root",
+                               session->append.source.path);
+    }
+    if (options->label != NULL && strlen(options->label) >= SAVEPOINT_LABEL_BYTES) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "a label has at most %d bytes", SAVEPOINT_LABEL_BYTES - 1);
+    }
+    if ((unsigned)options->durability > SAVEPOINT_NONE) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "durability %d is not known", (int)options->durability);
+    }
+    svp_mutex_lock(session->mutex);
+    bool restoring = session->restoring;
+    bool writer_poisoned = session->writer_poisoned;
+    svp_mutex_unlock(session->mutex);
+    if (restoring) {
+        return svp_status_fail(error, SAVEPOINT_BUSY, "take", "a restore is running");
+    }
+    if (writer_poisoned) {
+        return svp_status_fail(error, SAVEPOINT_POISONED, "take",
+                               "%s: an earlier sync failed, so the end of the archive is in doubt; the pages stay pending: "
+                               "open a session on another archive to save the state",
+                               session->append.source.path);
+    }
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status add_metadata(struct svp_take *take, const struct savepoint_take_options *options,
+                                          struct savepoint_error *error)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < options->metadata_count; i++) {
+        const struct savepoint_metadata *item = &options->metadata[i];
+        if (item->bytes > SVP_METADATA_BYTES_MAX || (total += item->bytes) > SVP_METADATA_BYTES_MAX) {
+            return svp_status_fail(error, SAVEPOINT_LIMIT, "take", "metadata has at most %u bytes in all",
+                                   SVP_METADATA_BYTES_MAX);
+        }
+        svp_buffer_add16(&take->metadata, item->type);
+        svp_buffer_add16(&take->metadata, 0);
+        svp_buffer_add32(&take->metadata, (uint32_t)item->bytes);
+        svp_buffer_add(&take->metadata, item->value, item->bytes);
+        svp_buffer_pad(&take->metadata, 8);
+    }
+    return SAVEPOINT_OK;
+}
+
+/* A take that can no longer fail for want of memory, but for its staging. */
+static enum savepoint_status new_take(struct savepoint *session, struct svp_take **made,
+                                      const struct savepoint_take_options *options, struct savepoint_error *error)
+{
+    struct svp_take *take = svp_memory_zalloc(1, sizeof *take);
+    enum savepoint_status status = SAVEPOINT_OK;
+    if (take != NULL) {
+        take->captures = svp_memory_zalloc(session->region_count, sizeof *take->captures);
+    }
+    bool enough = take != NULL && take->captures != NULL;
+    for (size_t i = 0; enough && i < session->region_count; i++) {
+        struct svp_region *region = session->regions[i];
+        take->captures[i].region = region;
+        take->capture_count = i + 1;
+        enough = svp_pageset_open(&take->captures[i].captured, region->pages) &&
+                 svp_pageset_open(&take->captures[i].no_base, region->pages);
+    }
+    if (enough) {
+        status = add_metadata(take, options, error);
+        enough = !take->metadata.failed;
+    }
+    if (!enough) {
+        status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "take", "no memory for a take; its pages stay pending");
+    }
+    if (status != SAVEPOINT_OK) {
+        svp_take_free(take);
+        return status;
+    }
+    take->durability = options->durability;
+    take->flags = options->durability == SAVEPOINT_SYNC ? 0 : SVP_COMMIT_UNSYNCED;
+    if (options->label != NULL) {
+        strcpy(take->label, options->label);
+    }
+    *made = take;
+    return SAVEPOINT_OK;
+}
+
+static void swap_sets(struct svp_pageset *left, struct svp_pageset *right)
+{
+    struct svp_pageset held = *left;
+    *left = *right;
+    *right = held;
+}
+
+/* Who takes collects: what is reported joins pending, and the take gets the whole of pending. Taking it and joining
+ * the queue are one step: a take in flight that failed between the two would return pages this one never sees. */
+static enum savepoint_status collect_and_enqueue(struct savepoint *session, struct svp_take *take,
+                                                 struct savepoint_error *error)
+{
+    enum savepoint_status status = SAVEPOINT_OK;
+    uint64_t reported = 0;
+    for (size_t i = 0; i < take->capture_count; i++) {
+        struct svp_capture *capture = &take->captures[i];
+        enum savepoint_status failure =
+            svp_region_collect(capture->region, SVP_WATCH_REARM, &capture->captured, session->runs, error);
+        status = failure != SAVEPOINT_OK ? failure : status;
+        reported += svp_pageset_count(&capture->captured);
+    }
+    svp_mutex_lock(session->mutex);
+    session->statistics.pages_reported += reported;
+    for (size_t i = 0; i < take->capture_count; i++) {
+        struct svp_region *region = take->captures[i].region;
+        svp_pageset_unite(&region->pending, &take->captures[i].captured);
+        if (status == SAVEPOINT_OK) {
+            svp_pageset_clear(&take->captures[i].captured);
+            swap_sets(&region->pending, &take->captures[i].captured);
+            swap_sets(&region->no_base, &take->captures[i].no_base);
+            svp_pageset_subtract(&take->captures[i].captured, &region->excluded);
+        }
+        if (region->backend->widened(region->watch)) {
+            session->statistics.flags |= SAVEPOINT_SESSION_WIDENED;
+        }
+    }
+    if (status == SAVEPOINT_OK) {
+        svp_take_enqueue(session, take);
+    }
+    svp_mutex_unlock(session->mutex);
+    return status;
+}
+
+/* Copies one region's captured pages, chunk by chunk; false once the take has failed. */
+static bool stage_region(struct savepoint *session, struct svp_take *take, struct svp_capture *capture)
+{
+    uint64_t page = svp_pageset_next(&capture->captured, 0);
+    while (page != SVP_PAGESET_NONE) {
+        struct svp_chunk *chunk = svp_take_chunk(session, take);
+        if (chunk == NULL) {
+            return false;
+        }
+        chunk->region = capture->region;
+        for (; page != SVP_PAGESET_NONE && chunk->count < SVP_CHUNK_PAGES;
+             page = svp_pageset_next(&capture->captured, page + 1)) {
+            if (svp_pageset_has(&capture->no_base, page)) {
+                chunk->no_base |= UINT64_C(1) << chunk->count;
+            }
+            svp_copy_live(chunk->bytes + chunk->count * SVP_PAGE_BYTES,
+                          capture->region->base + page * SVP_PAGE_BYTES, SVP_PAGE_BYTES);
+            chunk->pages[chunk->count++] = page;
+        }
+        svp_take_stage(session, take, chunk);
+    }
+    return true;
+}
+
+static void count_pause(struct savepoint *session, struct svp_take *take, uint64_t started_ns)
+{
+    struct savepoint_statistics *statistics = &session->statistics;
+    uint64_t pause = svp_host_monotonic_ns() - started_ns;
+    take->pause_ns = pause;
+    statistics->pause_ns_last = pause;
+    statistics->pause_ns_total += pause;
+    statistics->pause_ns_max = pause > statistics->pause_ns_max ? pause : statistics->pause_ns_max;
+}
+
+enum savepoint_status savepoint_take(struct savepoint *session, uint64_t *ticket,
+                                     const struct savepoint_take_options *options, struct savepoint_error *error)
+{
+    struct savepoint_take_options chosen = SAVEPOINT_TAKE_OPTIONS_INIT;
+    struct svp_take *take = NULL;
+    enum savepoint_status status = svp_session_check(session, "take", error);
+    if (status == SAVEPOINT_OK) {
+        status = svp_options_copy(&chosen, sizeof chosen, options, "take", error);
+    }
+    status = status == SAVEPOINT_OK ? check_take(session, &chosen, error) : status;
+    status = status == SAVEPOINT_OK ? new_take(session, &take, &chosen, error) : status;
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    uint64_t started_ns = svp_host_monotonic_ns();
+    status = collect_and_enqueue(session, take, error);
+    if (status != SAVEPOINT_OK) {
+        svp_take_free(take);
+        return status;
+    }
+    uint64_t given = take->ticket;
+    bool alive = true;
+    for (size_t i = 0; alive && i < take->capture_count; i++) {
+        alive = stage_region(session, take, &take->captures[i]);
+    }
+    svp_mutex_lock(session->mutex);
+    take->time_ns = svp_host_time_ns();
+    count_pause(session, take, started_ns);
+    take->complete = true; /* the worker may free it from here on */
+    svp_condition_wake_all(session->changed);
+    svp_mutex_unlock(session->mutex);
+    if (ticket != NULL) {
+        *ticket = given;
+    }
+    return SAVEPOINT_OK;
+}

@@ -1,0 +1,398 @@
+/* fault.c - the process-wide SIGSEGV handler of the signal write-watch, and the ranges it serves
+ *
+ * The table of ranges is immutable once published: handlers read it without a lock, on any thread, at any time.
+ * A writer publishes a changed copy, waits until no handler can still hold the old one, and keeps that one as the
+ * spare for the next change. Systems whose protection faults raise another signal add it with their port. */
+#define _GNU_SOURCE
+#include "fault.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include "format/memory.h"
+#include "os/host.h"
+#include "status.h"
+
+_Static_assert(ATOMIC_BOOL_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2 &&
+                   ATOMIC_POINTER_LOCK_FREE == 2,
+               "the handler may only use lock-free atomics");
+
+struct table {
+    size_t count, capacity;
+    struct svp_fault_range *ranges[]; /* ascending, apart */
+};
+
+static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER; /* guards all but the atomics */
+static struct table *spare;
+static bool installed;
+static bool staying;              /* ranges that other threads write to have been published */
+static struct sigaction saved[2]; /* the handlers before ours; the newer one is `previous` */
+
+static _Atomic(struct table *) published;
+static _Atomic(struct sigaction *) previous;
+static atomic_bool previous_spent; /* it was installed with SA_RESETHAND and has run */
+
+/* Handlers in flight, counted by the phase they began in: a waiter turns the phase, so that the count it waits
+ * for only falls. */
+static atomic_uint phase;
+static atomic_uint in_flight[2];
+
+static atomic_uint withdrawals;
+/* In the thread's own block: a lazily allocated one would call malloc in the handler. */
+static _Thread_local unsigned withdrawals_seen __attribute__((tls_model("initial-exec")));
+
+/* ---- the handler: calls nothing but mprotect, sigaction, pthread_sigmask, raise; touches only atomics, its own
+ *      stack, published tables and saved handlers */
+
+static struct svp_fault_range *find_range(const struct table *table, uintptr_t address)
+{
+    size_t low = 0;
+    size_t high = table == NULL ? 0 : table->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        struct svp_fault_range *range = table->ranges[middle];
+        if (address < range->start) {
+            high = middle;
+        } else if (address - range->start >= range->bytes) {
+            low = middle + 1;
+        } else {
+            return range;
+        }
+    }
+    return NULL;
+}
+
+/* Makes the page of `address` writable, or the smallest aligned block around it that the system can open: each
+ * border between protections costs a mapping, and their number is limited. A failed attempt may have opened a
+ * part of its block; the blocks nest, so marking the last one covers all attempts.
+ *
+ * First open, then mark. The other way round a collect between the two would clear the mark, protect the page
+ * and see it opened unmarked: every later write would be lost. This way a collect between the two reports
+ * nothing, and the mark is there for the next. (svp_fault_settle makes collects wait for handlers that began
+ * before them, so a write that was complete when a collect began is reported by that one.) */
+static bool open_page(struct svp_fault_range *range, uintptr_t address)
+{
+    size_t page_count = range->bytes / range->page_bytes;
+    size_t page = (address - range->start) / range->page_bytes;
+    size_t first = page;
+    size_t end = page + 1;
+    bool opened;
+    for (size_t block = 1;; block *= 2) {
+        first = page - page % block;
+        end = block < page_count - first ? first + block : page_count;
+        opened = mprotect((void *)(range->start + first * range->page_bytes), (end - first) * range->page_bytes,
+                          range->protection) == 0;
+        if (opened || end - first == page_count) {
+            break;
+        }
+        atomic_store(&range->widened, true);
+    }
+    svp_fault_mark(range, first, end);
+    return opened;
+}
+
+/* A range that is not there may have been withdrawn between the fault and its handler. Its memory is writable
+ * then: the instruction is repeated, once per thread and withdrawal, before the fault counts as foreign. */
+static bool may_be_late(void)
+{
+    unsigned now = atomic_load(&withdrawals);
+    bool late = withdrawals_seen != now;
+    withdrawals_seen = now;
+    return late;
+}
+
+/* Opens the page if it is ours. If not, *before is the handler to ask instead. */
+static bool serve(uintptr_t address, bool write_refused, struct sigaction *before)
+{
+    atomic_uint *flight = &in_flight[atomic_load(&phase) & 1];
+    atomic_fetch_add(flight, 1);
+    struct svp_fault_range *range = write_refused ? find_range(atomic_load(&published), address) : NULL;
+    bool served = range != NULL ? open_page(range, address) : write_refused && may_be_late();
+    if (!served) {
+        *before = *atomic_load(&previous);
+    }
+    atomic_fetch_sub(flight, 1);
+    return served;
+}
+
+/* What the kernel would do by default: a fault repeats when we return, a signal that was sent must be sent again. */
+static void die(int signal_number, bool sent)
+{
+    struct sigaction standard = { .sa_handler = SIG_DFL };
+    sigaction(signal_number, &standard, NULL);
+    if (sent) {
+        raise(signal_number);
+    }
+}
+
+/* Runs the application's handler under the mask it asked for. It may leave by siglongjmp. */
+static void chain(int signal_number, siginfo_t *info, void *context, const struct sigaction *before)
+{
+    bool sent = info->si_code <= 0; /* by kill and the like: no instruction will repeat */
+    bool takes_info = (before->sa_flags & SA_SIGINFO) != 0;
+    if (!takes_info && before->sa_handler == SIG_IGN && sent) {
+        return;
+    }
+    bool spent = (before->sa_flags & (int)SA_RESETHAND) != 0 && atomic_exchange(&previous_spent, true);
+    if (spent || (!takes_info && (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN))) {
+        die(signal_number, sent);
+        return;
+    }
+    sigset_t mask = before->sa_mask;
+    if ((before->sa_flags & SA_NODEFER) == 0) {
+        sigaddset(&mask, signal_number);
+    }
+    pthread_sigmask(SIG_SETMASK, &((const ucontext_t *)context)->uc_sigmask, NULL);
+    pthread_sigmask(SIG_BLOCK, &mask, NULL);
+    if (takes_info) {
+        before->sa_sigaction(signal_number, info, context);
+    } else {
+        before->sa_handler(signal_number);
+    }
+}
+
+/* Reading a page that the application has closed, or running data, is nothing we can mend by opening it for
+ * writing: served, it would repeat for ever. Where the processor does not tell, all faults count as writes. */
+static bool is_write(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+    return (context->uc_mcontext.gregs[REG_ERR] & 2) != 0;
+#else
+    (void)context;
+    return true;
+#endif
+}
+
+static void on_fault(int signal_number, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+    struct sigaction before;
+    bool write_refused = info->si_code == SEGV_ACCERR && is_write(context);
+    if (!serve((uintptr_t)info->si_addr, write_refused, &before)) {
+        chain(signal_number, info, context, &before);
+    }
+    errno = saved_errno;
+}
+
+/* ---- installing it */
+
+static bool is_ours(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == on_fault;
+}
+
+static bool is_function(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) != 0 || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
+static int install(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGSEGV, NULL, &now) != 0) {
+        return errno;
+    }
+    /* Somebody who installed a handler over ours is trusted to call the one he found: to stand on top of him
+     * would send a foreign fault round in circles. */
+    if (is_ours(&now) || (installed && is_function(&now))) {
+        return 0;
+    }
+    struct sigaction *slot = atomic_load(&previous) == &saved[0] ? &saved[1] : &saved[0];
+    *slot = now;
+    atomic_store(&previous_spent, false);
+    atomic_store(&previous, slot);
+    /* All signals wait until it is through: nothing can park the thread inside it. On the alternate stack, where
+     * there is one, for threads with small stacks. */
+    struct sigaction ours = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+    sigfillset(&ours.sa_mask);
+    if (sigaction(SIGSEGV, &ours, NULL) != 0) {
+        return errno;
+    }
+    installed = true;
+    return 0;
+}
+
+/* Where another handler stands on top of ours, ours stays: it may be called, and passes everything on. */
+static void uninstall(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGSEGV, NULL, &now) == 0 && is_ours(&now)) {
+        const struct sigaction standard = { .sa_handler = SIG_DFL };
+        sigaction(SIGSEGV, atomic_load(&previous_spent) ? &standard : atomic_load(&previous), NULL);
+        installed = false;
+    }
+}
+
+/* ---- the table */
+
+static void settle(void)
+{
+    for (int turn = 0; turn < 2; turn++) {
+        unsigned ending = atomic_fetch_xor(&phase, 1u) & 1;
+        while (atomic_load(&in_flight[ending]) != 0) {
+            sched_yield();
+        }
+    }
+}
+
+void svp_fault_settle(void)
+{
+    if (atomic_load(&in_flight[0]) != 0 || atomic_load(&in_flight[1]) != 0) {
+        pthread_mutex_lock(&writer);
+        settle();
+        pthread_mutex_unlock(&writer);
+    }
+}
+
+/* In a forked child no other thread exists, so no handler runs and no writer is at work. A change cut short
+ * by the fork has left the published table whole; the spare may be that very table, and is given up. */
+static void begin_child(void *unused)
+{
+    (void)unused;
+    pthread_mutex_init(&writer, NULL);
+    atomic_store(&in_flight[0], 0);
+    atomic_store(&in_flight[1], 0);
+    spare = NULL;
+}
+
+/* Once, for the life of the process. */
+static int watch_forks(void)
+{
+    static bool watched;
+    int failure = watched ? 0 : svp_host_at_fork(begin_child, &published);
+    watched = failure == 0;
+    return failure;
+}
+
+struct svp_fault_range *svp_fault_range_new(uintptr_t start, size_t bytes, size_t page_bytes, int protection)
+{
+    size_t words = (bytes / page_bytes + SVP_FAULT_WORD_PAGES - 1) / SVP_FAULT_WORD_PAGES;
+    struct svp_fault_range *range = svp_memory_zalloc(1, sizeof *range + words * sizeof range->written[0]);
+    if (range != NULL) {
+        range->start = start;
+        range->bytes = bytes;
+        range->page_bytes = page_bytes;
+        range->protection = protection;
+    }
+    return range;
+}
+
+static bool reserve_spare(size_t count)
+{
+    if (spare == NULL || spare->capacity < count) {
+        size_t capacity = 2 * count + 6;
+        struct table *larger = svp_memory_alloc(sizeof *larger + capacity * sizeof larger->ranges[0]);
+        if (larger == NULL) {
+            return false;
+        }
+        larger->capacity = capacity;
+        svp_memory_free(spare);
+        spare = larger;
+    }
+    return true;
+}
+
+/* Publishes the spare, or no table at all. The old one becomes the spare once no handler can hold it. */
+static void exchange_tables(struct table *next)
+{
+    struct table *old = atomic_exchange(&published, next);
+    settle();
+    if (next == NULL) {
+        svp_memory_free(spare);
+    }
+    spare = old;
+}
+
+/* The number of ranges below `start` in the table; OVERLAP when the next one begins before start + bytes. */
+static enum savepoint_status
+find_gap(const struct table *table, uintptr_t start, size_t bytes, size_t *below, struct savepoint_error *error)
+{
+    size_t count = table == NULL ? 0 : table->count;
+    size_t index = 0;
+    while (index < count && table->ranges[index]->start + table->ranges[index]->bytes <= start) {
+        index++;
+    }
+    if (index < count && table->ranges[index]->start < start + bytes) {
+        return svp_status_fail(error, SAVEPOINT_OVERLAP, "watch",
+                               "memory at 0x%" PRIxPTR " is under a signal write-watch of this process already",
+                               table->ranges[index]->start);
+    }
+    *below = index;
+    return SAVEPOINT_OK;
+}
+
+enum savepoint_status svp_fault_check_free(uintptr_t start, size_t bytes, struct savepoint_error *error)
+{
+    size_t below;
+    pthread_mutex_lock(&writer);
+    enum savepoint_status status = find_gap(atomic_load(&published), start, bytes, &below, error);
+    pthread_mutex_unlock(&writer);
+    return status;
+}
+
+static enum savepoint_status publish(struct svp_fault_range *range, struct savepoint_error *error)
+{
+    const struct table *old = atomic_load(&published);
+    size_t count = old == NULL ? 0 : old->count;
+    size_t below;
+    enum savepoint_status status = find_gap(old, range->start, range->bytes, &below, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    if (!reserve_spare(count + 1)) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "watch", "no memory for another watched range");
+    }
+    int failure = watch_forks();
+    if (failure == 0) {
+        failure = install();
+    }
+    if (failure != 0) {
+        return svp_status_os(error, failure, "watch", "no handler for SIGSEGV can be installed");
+    }
+    if (count > 0) {
+        memcpy(spare->ranges, old->ranges, below * sizeof spare->ranges[0]);
+        memcpy(spare->ranges + below + 1, old->ranges + below, (count - below) * sizeof spare->ranges[0]);
+    }
+    spare->ranges[below] = range;
+    spare->count = count + 1;
+    exchange_tables(spare);
+    staying = staying || !range->trial;
+    return SAVEPOINT_OK;
+}
+
+enum savepoint_status svp_fault_publish(struct svp_fault_range *range, struct savepoint_error *error)
+{
+    pthread_mutex_lock(&writer);
+    enum savepoint_status status = publish(range, error);
+    pthread_mutex_unlock(&writer);
+    return status;
+}
+
+void svp_fault_withdraw(struct svp_fault_range *range)
+{
+    pthread_mutex_lock(&writer);
+    const struct table *old = atomic_load(&published);
+    atomic_fetch_add(&withdrawals, 1);
+    if (old->count == 1) {
+        exchange_tables(NULL);
+        if (!staying) {
+            uninstall();
+        }
+    } else {
+        /* The spare is the table before the last change: it holds at least one range less than this one. */
+        spare->count = 0;
+        for (size_t i = 0; i < old->count; i++) {
+            if (old->ranges[i] != range) {
+                spare->ranges[spare->count++] = old->ranges[i];
+            }
+        }
+        exchange_tables(spare);
+    }
+    pthread_mutex_unlock(&writer);
+}

@@ -1,0 +1,74 @@
+#!/bin/bash
+# export.sh - savepoint export: the right bytes, in the right folder, whole or not at all
+. "$(dirname "$0")/cli.bash"
+make linear two_regions damaged
+
+# page LETTER COUNT
+page() {
+    head -c $((4096 * $2)) /dev/zero | tr '\0' "$1"
+}
+
+run 0 export two_regions.svp HEAD -o dump
+silent err
+shows out <<'END'
+REGION SIZE FILE
+../world SIZE dump/_._world.bin
+.._world SIZE dump/_._world-2.bin
+__/world SIZE dump/___world.bin
+heap SIZE dump/heap.bin
+END
+[ "$(find . -name '*.bin' | sort | tr '\n' ' ')" = \
+    './dump/___world.bin ./dump/_._world-2.bin ./dump/_._world.bin ./dump/heap.bin ' ] || fail "files: $(find .)"
+cmp dump/_._world.bin <(page w 2) || fail "../world"
+cmp dump/_._world-2.bin <(page y 1) || fail ".._world"
+cmp dump/___world.bin <(page x 1) || fail "__/world"
+cmp dump/heap.bin <(page '\0' 3; page h 1; page '\0' 12) || fail "heap: excluded pages are zeros"
+[ "$(stat -c %a dump dump/heap.bin | tr '\n' ' ')" = '700 600 ' ] || fail "memory is for its owner only"
+
+echo mine >dump/heap.bin
+run 2 export two_regions.svp HEAD heap -o dump
+has err '^savepoint: export: dump/heap.bin: is there already; --force replaces it$'
+[ "$(cat dump/heap.bin)" = mine ] || fail "overwritten without --force"
+ln -sf "$work/target" dump/heap.bin
+run 0 export two_regions.svp HEAD heap -o dump --force --json
+[ ! -e target ] || fail "wrote through a link"
+[ ! -L dump/heap.bin ] || fail "the link is still there"
+has out '^\{"region":"heap","bytes":65536,"file":"dump/heap.bin"\}$'
+
+run 0 export two_regions.svp HEAD heap --output one.bin
+cmp one.bin dump/heap.bin || fail "--output"
+run 0 export two_regions.svp HEAD heap --output -
+cmp out one.bin || fail "--output -"
+run 0 export linear.svp HEAD --output only.bin
+run 0 export linear.svp one --output first.bin
+! cmp -s only.bin first.bin || fail "two snapshots with the same memory"
+
+run 2 export two_regions.svp HEAD --output many.bin
+run 2 export two_regions.svp HEAD heap --output dump
+run 2 export two_regions.svp HEAD heap --output /dev/null --force
+run 2 export two_regions.svp HEAD heap
+run 2 export two_regions.svp HEAD heap -o a --output b
+run 2 export two_regions.svp HEAD heep -o dump
+has err "did you mean 'heap'"
+run 2 export two_regions.svp nothing -o dump
+run 3 export linear.svp HEAD -o only.bin
+has err 'Not a directory'
+
+run 6 export damaged.svp bad -o bad
+[ -z "$(ls -A bad)" ] || fail "left behind: $(ls -A bad)"
+run 0 export damaged.svp 'also good' -o good
+
+code=0
+"$tool" export linear.svp HEAD --output - >/dev/full 2>err || code=$?
+[ "$code" = 3 ] || fail "a full disk gives $code"
+has err 'No space left on device'
+
+# A full file system, where one can be had.
+mkdir small
+if mount -t tmpfs -o size=16k none small 2>/dev/null; then
+    run 3 export linear.svp HEAD -o small/dump
+    has err 'small/dump/heap.bin: cannot write: No space left on device'
+    [ -z "$(ls -A small/dump)" ] || fail "left behind: $(ls -A small/dump)"
+    umount small
+fi
+finish

@@ -1,0 +1,278 @@
+/* make_archive.c - makes the archives that the tests of the command-line tool look at
+ *
+ * usage: make_archive PATH SCENARIO
+ * Contents, labels and shapes are the same every time; ids and times are not. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "savepoint.h"
+
+enum { PAGE_BYTES = 4096, HEAP_BYTES = 16 * PAGE_BYTES, WORLD_BYTES = 4 * PAGE_BYTES };
+
+static struct savepoint *session;
+static struct savepoint_error error;
+static unsigned char *heap, *world;
+static uint32_t noise_state = 2463534242u;
+
+static void must(enum savepoint_status status)
+{
+    char text[640];
+    if (status != SAVEPOINT_OK) {
+        savepoint_error_format(&error, text, sizeof text);
+        fprintf(stderr, "make_archive: %s\n", text);
+        exit(1);
+    }
+}
+
+/* Bytes that no coder can shorten, so that they stand in the archive as they are. */
+static void fill_with_noise(unsigned char *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        noise_state ^= noise_state << 13;
+        noise_state ^= noise_state >> 17;
+        noise_state ^= noise_state << 5;
+        bytes[i] = (unsigned char)(noise_state >> 24);
+    }
+}
+
+static void open_session(const char *path, uint32_t flags)
+{
+    struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
+    options.flags = flags;
+    options.watch = "compare"; /* works everywhere */
+    must(savepoint_open(&session, path, &options, &error));
+    heap = aligned_alloc(PAGE_BYTES, HEAP_BYTES);
+    world = aligned_alloc(PAGE_BYTES, WORLD_BYTES);
+    if (heap == NULL || world == NULL) {
+        exit(1);
+    }
+    memset(heap, 0, HEAP_BYTES);
+    memset(world, 0, WORLD_BYTES);
+    must(savepoint_watch(session, "heap", heap, HEAP_BYTES, &error));
+}
+
+static void close_session(void)
+{
+    must(savepoint_close(session, &error));
+    session = NULL;
+    free(heap);
+    free(world);
+}
+
+/* Changes `pages` pages of the heap and takes a snapshot. */
+static struct savepoint_snapshot take(const char *label, size_t pages, const struct savepoint_take_options *more)
+{
+    struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
+    struct savepoint_snapshot snapshot;
+    uint64_t ticket = 0;
+    if (more != NULL) {
+        options = *more;
+    }
+    options.label = label;
+    for (size_t i = 0; i < pages; i++) {
+        fill_with_noise(heap + i * PAGE_BYTES, PAGE_BYTES);
+    }
+    must(savepoint_take(session, &ticket, &options, &error));
+    must(savepoint_wait(session, ticket, &snapshot, &error));
+    return snapshot;
+}
+
+static void make_linear(const char *path)
+{
+    open_session(path, 0);
+    take("one", 1, NULL);
+    take("two", 2, NULL);
+    take("three", 3, NULL);
+    take(NULL, 4, NULL);
+    take("five", 1, NULL);
+    close_session();
+}
+
+/*  one - two - three        "three" is the last of its branch, "other two" is HEAD
+ *     \- other - other two                                                       */
+static void make_branch(const char *path)
+{
+    open_session(path, 0);
+    struct savepoint_snapshot one = take("one", 1, NULL);
+    take("two", 1, NULL);
+    take("three", 1, NULL);
+    must(savepoint_restore(session, &one.id, NULL, &error));
+    take("other", 2, NULL);
+    take("other two", 2, NULL);
+    close_session();
+}
+
+static void make_empty(const char *path)
+{
+    open_session(path, 0);
+    close_session();
+}
+
+static void make_large(const char *path)
+{
+    size_t bytes = 8u << 20;
+    open_session(path, 0);
+    unsigned char *field = aligned_alloc(PAGE_BYTES, bytes);
+    if (field == NULL) {
+        exit(1);
+    }
+    memset(field, 'f', bytes);
+    must(savepoint_remove(session, "heap", &error));
+    must(savepoint_watch(session, "field", field, bytes, &error));
+    take("large", 0, NULL);
+    close_session();
+    free(field);
+}
+
+/* Names that a file system would take for a way out of the folder, and two that come to one file name. */
+static void make_two_regions(const char *path)
+{
+    open_session(path, 0);
+    must(savepoint_watch(session, "../world", world, 2 * PAGE_BYTES, &error));
+    must(savepoint_watch(session, "__/world", world + 2 * PAGE_BYTES, PAGE_BYTES, &error));
+    must(savepoint_watch(session, ".._world", world + 3 * PAGE_BYTES, PAGE_BYTES, &error));
+    must(savepoint_exclude(session, "heap", 0, 2 * PAGE_BYTES, &error));
+    memset(heap + 3 * PAGE_BYTES, 'h', PAGE_BYTES);
+    memset(world, 'w', 2 * PAGE_BYTES);
+    memset(world + 2 * PAGE_BYTES, 'x', PAGE_BYTES);
+    memset(world + 3 * PAGE_BYTES, 'y', PAGE_BYTES);
+    take("both", 0, NULL);
+    close_session();
+}
+
+static void make_control_labels(const char *path)
+{
+    static const char message[] = "first line\nsecond \x1b[31mline\x07 \xff end";
+    const struct savepoint_metadata metadata = { SAVEPOINT_METADATA_MESSAGE, message, sizeof message - 1 };
+    struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
+    options.metadata = &metadata;
+    options.metadata_count = 1;
+    open_session(path, 0);
+    take("red \x1b[31m bell \x07 line\nend", 1, &options);
+    take("turned \xe2\x80\xae round", 1, NULL);
+    take("\"quoted\\\" \xc3\xa9 \xe6\xbc\xa2", 1, NULL);
+    close_session();
+}
+
+/* Two that are not known to be durable, left by a process that died. */
+static void make_unsynced(const char *path)
+{
+    struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
+    options.durability = SAVEPOINT_ORDERED;
+    open_session(path, 0);
+    take("durable", 1, NULL);
+    take("written", 1, &options);
+    take("also written", 1, &options);
+    _exit(0);
+}
+
+/* Holds the writer lock until its standard input ends. */
+static void make_hold(const char *path)
+{
+    open_session(path, 0);
+    take("one", 1, NULL);
+    take("two", 1, NULL);
+    puts("ready");
+    fflush(stdout);
+    while (getchar() != EOF) {
+    }
+    close_session();
+}
+
+static unsigned char *read_file(const char *path, size_t *bytes)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0) {
+        exit(1);
+    }
+    *bytes = (size_t)ftell(file);
+    unsigned char *content = malloc(*bytes);
+    rewind(file);
+    if (content == NULL || fread(content, 1, *bytes, file) != *bytes) {
+        exit(1);
+    }
+    fclose(file);
+    return content;
+}
+
+static void write_file(const char *path, const unsigned char *content, size_t bytes)
+{
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(content, 1, bytes, file) != bytes || fclose(file) != 0) {
+        exit(1);
+    }
+}
+
+/* Cuts the file in the middle of its last transaction, as a crash would. */
+static void make_torn(const char *path)
+{
+    size_t whole = 0;
+    size_t before = 0;
+    open_session(path, 0);
+    take("one", 1, NULL);
+    take("two", 1, NULL);
+    free(read_file(path, &before));
+    take("lost", 4, NULL);
+    close_session();
+    unsigned char *content = read_file(path, &whole);
+    write_file(path, content, before + 3 * PAGE_BYTES);
+    free(content);
+}
+
+/* Flips one bit of a page of the newest snapshot. */
+static void make_damaged(const char *path)
+{
+    unsigned char page[PAGE_BYTES];
+    size_t bytes = 0;
+    open_session(path, 0);
+    take("good", 1, NULL);
+    take("also good", 1, NULL);
+    take("bad", 1, NULL);
+    memcpy(page, heap, PAGE_BYTES);
+    close_session();
+    unsigned char *content = read_file(path, &bytes);
+    size_t place = 0;
+    while (place + 64 <= bytes && memcmp(content + place, page + 1024, 64) != 0) {
+        place++;
+    }
+    if (place + 64 > bytes) {
+        fprintf(stderr, "make_archive: the page is not in the file as it is\n");
+        exit(1);
+    }
+    content[place] ^= 1;
+    write_file(path, content, bytes);
+    free(content);
+}
+
+static const struct {
+    const char *name;
+    void (*make)(const char *path);
+} scenarios[] = {
+    { "linear", make_linear },
+    { "branch", make_branch },
+    { "empty", make_empty },
+    { "large", make_large },
+    { "two_regions", make_two_regions },
+    { "control_labels", make_control_labels },
+    { "unsynced", make_unsynced },
+    { "hold", make_hold },
+    { "torn", make_torn },
+    { "damaged", make_damaged },
+};
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc == 3 && i < sizeof scenarios / sizeof scenarios[0]; i++) {
+        if (strcmp(argv[2], scenarios[i].name) == 0) {
+            scenarios[i].make(argv[1]);
+            return 0;
+        }
+    }
+    fprintf(stderr, "usage: make_archive PATH SCENARIO\n");
+    return 2;
+}

@@ -1,0 +1,26 @@
+#!/bin/bash
+# deep.sh - sanitizers, installation, formatting, linters, a bare machine; the last line is
+# "N passed, N failed, N skipped"
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+logs=$root/build/logs/deep
+cd "$root" || exit 1
+. tests/support/steps.sh
+
+require "install packages" bash cmake/install-packages.sh deep
+
+require "configure asan" cmake --preset asan
+require "build asan" cmake --build --preset asan -j "$jobs"
+suite "asan tests" build/asan -L '^(quick|deep)$'
+
+require "configure tsan" cmake --preset tsan
+require "build tsan" cmake --build --preset tsan -j "$jobs"
+suite "race tests under tsan" build/tsan -L '^race$'
+
+check "formatting" bash tests/meta/check_formatting.sh
+check "linters" bash tests/meta/check_linters.sh
+if [ -f tests/cross.sh ]; then
+    check "cross builds" bash tests/cross.sh
+fi
+check "bare machine" bash tests/meta/bare_chroot.sh
+finish

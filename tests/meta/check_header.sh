@@ -1,0 +1,39 @@
+#!/bin/bash
+# check_header.sh - the public header compiles alone as C11 and C++11, pedantically, and its _INIT macros work
+set -euo pipefail
+include=$(cd "$(dirname "$0")/../.." && pwd)/lib/include
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+macros=$(grep -oE '^#define SAVEPOINT_[A-Z]+_OPTIONS_INIT|^#define SAVEPOINT_OPTIONS_INIT' "$include/savepoint.h" |
+    awk '{ print $2 }')
+[ -n "$macros" ] || { echo "check_header: no _INIT macro found"; exit 1; }
+
+{
+    echo '#include "savepoint.h"'
+    echo 'int main(void) {'
+    echo '    size_t wrong = 0;'
+    for macro in $macros; do
+        structure=$(tr '[:upper:]' '[:lower:]' <<<"${macro%_INIT}")
+        echo "    { struct $structure options = $macro; wrong += options.size != sizeof options; }"
+    done
+    echo '    return (int)wrong;'
+    echo '}'
+} >"$work/use.c"
+cp "$work/use.c" "$work/use.cpp"
+echo '#include "savepoint.h"' >"$work/alone.c"
+cp "$work/alone.c" "$work/alone.cpp"
+
+warnings="-Wall -Wextra -pedantic -Wundef -Wconversion -Werror -I$include"
+count=0
+for compiler in "gcc -std=c11" "clang -std=c11" "g++ -std=c++11" "clang++ -std=c++11"; do
+    command -v "${compiler%% *}" >/dev/null || continue
+    case $compiler in *c++*) suffix=cpp ;; *) suffix=c ;; esac
+    # shellcheck disable=SC2086
+    $compiler $warnings -c "$work/alone.$suffix" -o "$work/alone.o"
+    # shellcheck disable=SC2086
+    $compiler $warnings "$work/use.$suffix" -o "$work/use"
+    "$work/use" || { echo "check_header: a size field is wrong with $compiler"; exit 1; }
+    count=$((count + 1))
+done
+echo "check_header: $(wc -w <<<"$macros") _INIT macros, $count compilers"
+[ "$count" -ge 2 ]

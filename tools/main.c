@@ -1,0 +1,143 @@
+/* main.c - the savepoint tool: finds the verb and runs it */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fail.h"
+#include "options.h"
+#include "terminal.h"
+#include "text.h"
+#include "verbs.h"
+
+#define ROW(name) &verb_##name,
+static const struct verb *const verbs[] = { TOOL_VERBS(ROW) };
+#undef ROW
+
+static const char examples[] = "Examples:\n"
+                               "  savepoint log game.svp                     the snapshots of an archive\n"
+                               "  savepoint show game.svp HEAD~1             everything about one of them\n"
+                               "  savepoint restore game.svp HEAD~1          let the program resume from it\n"
+                               "  savepoint export game.svp HEAD -o dump     its memory, as files\n"
+                               "\n"
+                               "Usage: savepoint VERB [OPTIONS] ARCHIVE ...\n"
+                               "\n"
+                               "Verbs:\n";
+
+static const char more[] = "\n"
+                           "'savepoint VERB --help' tells about one verb. A snapshot is named by HEAD, a reference, a\n"
+                           "label, or the first digits of its id; ~N behind any of them is its N-th ancestor.\n"
+                           "Exit codes: 0 done, 1 a finding, 2 usage, 3 input or output, 4 locked, 5 not an archive,\n"
+                           "6 damaged, 130 interrupted.\n";
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(verbs[i]->name, name) == 0) {
+            return verbs[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown_verb(const struct tool *tool, const char *name)
+{
+    const char *nearest = NULL;
+    unsigned best = UINT_MAX;
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (text_is_nearer(&best, name, verbs[i]->name)) {
+            nearest = verbs[i]->name;
+        }
+    }
+    if (nearest != NULL) {
+        return fail_usage(tool, "there is no verb '%s'; did you mean '%s'?", name, nearest);
+    }
+    return fail_usage(tool, "there is no verb '%s'", name);
+}
+
+static int help(const struct tool *tool, const char *verb_name)
+{
+    if (verb_name != NULL && strcmp(verb_name, "help") != 0) {
+        const struct verb *verb = find_verb(verb_name);
+        if (verb == NULL) {
+            return unknown_verb(tool, verb_name);
+        }
+        fputs(verb->help, stdout);
+        return TOOL_DONE;
+    }
+    fputs(examples, stdout);
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        printf("  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
+    }
+    printf("  %-9s %s\n", "help", "this text, or that of a verb");
+    fputs(more, stdout);
+    return TOOL_DONE;
+}
+
+/* Options may also stand in front of the verb. Returns TOOL_GO_ON with the verb in argv[0], or an exit code. */
+static int take_leading_options(struct tool *tool, int *argc, char ***argv)
+{
+    for (; *argc > 0 && (*argv)[0][0] == '-'; --*argc, ++*argv) {
+        const char *option = (*argv)[0];
+        const char *colour = strncmp(option, "--color=", 8) == 0 ? option + 8 : NULL;
+        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
+            return help(tool, NULL);
+        }
+        if (strcmp(option, "--version") == 0) {
+            (*argv)[0] = "version";
+            return TOOL_GO_ON;
+        }
+        if (colour == NULL) {
+            return fail_usage(tool, "there is no option '%s' in front of a verb", option);
+        }
+        if (!options_colour(tool, colour)) {
+            return fail_usage(tool, "--color is auto, always or never, not '%s'", colour);
+        }
+    }
+    if (*argc == 0) {
+        return fail_usage(tool, "which verb?");
+    }
+    return TOOL_GO_ON;
+}
+
+static int dispatch(struct tool *tool, int argc, char **argv)
+{
+    int code = take_leading_options(tool, &argc, &argv);
+    if (code != TOOL_GO_ON) {
+        return code;
+    }
+    if (strcmp(argv[0], "help") == 0) {
+        return help(tool, argc > 1 ? argv[1] : NULL);
+    }
+    const struct verb *verb = find_verb(argv[0]);
+    if (verb == NULL) {
+        return unknown_verb(tool, argv[0]);
+    }
+    tool->verb = verb;
+    return verb->run(tool, argc - 1, argv + 1);
+}
+
+/* Output that did not arrive is a failure, but for a reader that has seen enough. */
+static int finish(const struct tool *tool, int code)
+{
+    errno = 0;
+    bool failed = ferror(stdout) != 0;
+    failed = fflush(stdout) != 0 || failed;
+    if (terminal_pipe_broken()) {
+        terminal_end_of_pipe();
+        return TOOL_ENVIRONMENT;
+    }
+    if (!failed) {
+        return code;
+    }
+    fail_system(tool, NULL, "cannot write the output", errno == 0 ? EIO : errno);
+    return code == TOOL_DONE || code == TOOL_FINDING ? TOOL_ENVIRONMENT : code;
+}
+
+int main(int argc, char **argv)
+{
+    struct tool tool = { NULL, TOOL_COLOUR_AUTO, false };
+    terminal_begin();
+    return finish(&tool, dispatch(&tool, argc - 1, argv + 1));
+}

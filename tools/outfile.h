@@ -1,0 +1,35 @@
+/* outfile.h - a file that appears whole or not at all */
+#ifndef TOOL_OUTFILE_H
+#define TOOL_OUTFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Written under a temporary name beside its place, owner-only, and moved there by commit. */
+struct outfile {
+    int descriptor;
+    char *path;
+    char *temporary;
+};
+
+/* All return 0 or an errno; nothing is left behind by a call that fails. */
+
+int outfile_make_directory(const char *path); /* owner-only; one that exists is good */
+
+/* 0 when `path` may be written: it is free, or a regular file or link that `force` allows to replace. */
+int outfile_check(const char *path, bool force);
+
+/* The standard output as it is: it is written to, and never to be committed or discarded. */
+void outfile_standard(struct outfile *file);
+
+int outfile_open(struct outfile *file, const char *path);
+int outfile_write(struct outfile *file, const void *bytes, size_t count);
+
+/* Syncs and moves it into place. EEXIST when the place is taken meanwhile and `force` does not allow that. */
+int outfile_commit(struct outfile *file, bool force);
+void outfile_discard(struct outfile *file);
+
+/* "DIRECTORY/NAME", to be freed. */
+char *outfile_join(const char *directory, const char *name);
+
+#endif

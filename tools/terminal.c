@@ -1,0 +1,111 @@
+/* terminal.c - what the tool asks of the terminal, the clock and the signals of a POSIX system */
+#define _DEFAULT_SOURCE
+#include "terminal.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { NARROWEST = 40, WIDEST = 10000 };
+
+/* Written by the handlers below, which do nothing else. */
+static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t pipe_broken;
+
+static void note_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static void note_broken_pipe(int number)
+{
+    (void)number;
+    pipe_broken = 1;
+}
+
+static void catch_signal(int number, void (*handler)(int), int flags)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    action.sa_flags = flags;
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+}
+
+void terminal_begin(void)
+{
+    catch_signal(SIGPIPE, note_broken_pipe, SA_RESTART);
+}
+
+bool terminal_is(FILE *stream)
+{
+    return isatty(fileno(stream)) == 1;
+}
+
+static int clamp_columns(long columns)
+{
+    if (columns < NARROWEST) {
+        return NARROWEST;
+    }
+    return columns > WIDEST ? WIDEST : (int)columns;
+}
+
+int terminal_columns(void)
+{
+    const char *columns = getenv("COLUMNS");
+    if (columns != NULL && columns[0] >= '1' && columns[0] <= '9') {
+        return clamp_columns(strtol(columns, NULL, 10));
+    }
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        return clamp_columns(size.ws_col);
+    }
+    return 0;
+}
+
+void terminal_catch_interrupt(void)
+{
+    struct sigaction before;
+    if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_IGN) {
+        return; /* started in the background: Ctrl-C is meant for others */
+    }
+    catch_signal(SIGINT, note_interrupt, (int)(SA_RESTART | SA_RESETHAND));
+}
+
+bool terminal_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+bool terminal_pipe_broken(void)
+{
+    return pipe_broken != 0;
+}
+
+bool terminal_stopped(void)
+{
+    return interrupted != 0 || pipe_broken != 0;
+}
+
+void terminal_end_of_pipe(void)
+{
+    catch_signal(SIGPIPE, SIG_DFL, 0);
+    raise(SIGPIPE);
+}
+
+bool terminal_calendar(struct tm *calendar, uint64_t seconds, bool utc)
+{
+    time_t when = (time_t)seconds;
+    return (utc ? gmtime_r(&when, calendar) : localtime_r(&when, calendar)) != NULL;
+}
+
+uint64_t terminal_clock_ns(void)
+{
+    struct timespec now = { 0, 0 };
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}

@@ -1,0 +1,37 @@
+/* terminal.h - what the tool asks of the terminal, the clock and the signals of this system */
+#ifndef TOOL_TERMINAL_H
+#define TOOL_TERMINAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+/* To be called once, first: a reader that goes away must not kill the tool in the middle of its work. */
+void terminal_begin(void);
+
+bool terminal_is(FILE *stream);
+
+/* Width for tables on stdout: COLUMNS where it is set, else that of the terminal; 0: no limit. */
+int terminal_columns(void);
+
+/* From here on the first Ctrl-C only sets a flag; a second one ends the process at once. */
+void terminal_catch_interrupt(void);
+bool terminal_interrupted(void);
+
+/* The reader of stdout has gone. */
+bool terminal_pipe_broken(void);
+
+/* Either of the two: long output should end. */
+bool terminal_stopped(void);
+
+/* Ends the process as an uncaught broken pipe does, where the system has such a thing; else returns. */
+void terminal_end_of_pipe(void);
+
+/* Breaks seconds since 1970 down, in UTC or in local time; false where the system cannot. */
+bool terminal_calendar(struct tm *calendar, uint64_t seconds, bool utc);
+
+/* Time that never goes backwards; only differences mean something. */
+uint64_t terminal_clock_ns(void);
+
+#endif

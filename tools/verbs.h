@@ -1,0 +1,48 @@
+/* verbs.h - the table of verbs, and what every verb is given
+ *
+ * A new verb is one file that defines `const struct verb verb_NAME`, and one row in TOOL_VERBS.
+ *
+ * Names shared between the files of the tool start with the stem of their file and carry no svp_ prefix:
+ * that one belongs to the library, which may be linked statically. */
+#ifndef TOOL_VERBS_H
+#define TOOL_VERBS_H
+
+#include <stdbool.h>
+
+/* In the order in which help lists them. */
+#define TOOL_VERBS(row) row(log) row(show) row(verify) row(restore) row(export) row(version)
+
+enum tool_exit {
+    TOOL_DONE = 0,
+    TOOL_FINDING = 1,     /* damage found, or a difference */
+    TOOL_USAGE = 2,       /* also an unknown snapshot */
+    TOOL_ENVIRONMENT = 3, /* the system refused something */
+    TOOL_LOCKED = 4,
+    TOOL_FOREIGN = 5, /* not an archive, or one that this version cannot read */
+    TOOL_DAMAGED = 6, /* damage prevents the result */
+    TOOL_INTERRUPTED = 130
+};
+#define TOOL_GO_ON (-1) /* of helpers that return an exit code: there is no reason to stop */
+
+enum tool_colour { TOOL_COLOUR_AUTO, TOOL_COLOUR_ALWAYS, TOOL_COLOUR_NEVER };
+
+/* One run of the tool. */
+struct tool {
+    const struct verb *verb; /* NULL before it is known */
+    enum tool_colour colour;
+    bool quiet; /* notes are left out; errors are not */
+};
+
+struct verb {
+    const char *name;
+    const char *summary; /* one line, for the list of verbs */
+    const char *help;    /* the whole text: examples first */
+    /* argv[0] is the first argument behind the verb. Returns an exit code. */
+    int (*run)(struct tool *tool, int argc, char **argv);
+};
+
+#define TOOL_DECLARE(name) extern const struct verb verb_##name;
+TOOL_VERBS(TOOL_DECLARE)
+#undef TOOL_DECLARE
+
+#endif
