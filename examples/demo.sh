@@ -9,7 +9,7 @@ build=$root/build/demo
 out=${OUT:-$root/build/demo-out}
 size=${SIZE:-1024}
 steps=${STEPS:-2500}
-every=${EVERY:-50}
+every=${EVERY:-100}
 seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
 RANDOM=$((seed % 32768))
 archive=$out/gray_scott.svp
@@ -18,17 +18,26 @@ say() { printf '\n==> %s\n' "$*"; }
 fail() { printf '\nFAILED: %s\n' "$*" >&2; exit 1; }
 trap 'printf "\nFAILED in line %s\n" "$LINENO" >&2' ERR
 
-# Shows a command as the reader would type it, and runs it.
-show() {
+# Shows a command as the reader would type it.
+announce() {
     printf '$'
     printf ' %s' "${@//$root\//}"
     printf '\n'
+}
+show() {
+    announce "$@"
     "$@"
 }
 
 # Long output: the first and last lines tell the story.
 shorten() { awk '{ line[NR] = $0 } END { for (i = 1; i <= NR; i++) {
-    if (NR <= 14 || i <= 8 || i > NR - 4) print "  " line[i]; else if (i == 9) print "  ... " NR - 12 " more ..." } }'; }
+    if (NR <= 14 || i <= 8 || i > NR - 4) print "  " line[i]
+    else if (i == 9) print "  ... " NR - 12 " more ..." } }'; }
+
+# The top of a drawn history, and the place where it branches.
+around_branch() { awk '{ line[NR] = $0 } /^\|/ { branch = NR } END { for (i = 1; i <= NR; i++) {
+    if (i <= 3 || (i >= branch - 3 && i <= branch + 2)) { print "  " line[i]; gap = 0 }
+    else if (!gap++) print "  ..." } }'; }
 
 digest_of() { sed -n 's/^digest //p' "$1" | tail -n 1; }
 
@@ -59,9 +68,10 @@ echo "($((SECONDS - begin)) s)"
 strike=$(((steps / 4 + RANDOM % (steps / 2 + 1)) / every * every))
 delay=0.$(printf '%03d' $((RANDOM % 300)))
 say "4. The same with a snapshot every $every steps, and SIGKILL $delay s after step $strike (SEED=$seed)"
-printf '$ %s\n' "${simulation#"$root"/} ${common[*]} --archive ${archive#"$root"/} --every $every"
+archived=("$simulation" "${common[@]}" --archive "$archive" --every "$every")
+announce "${archived[@]}"
 # The first two snapshots must be there, or there would be nothing to go back to.
-"$simulation" "${common[@]}" --archive "$archive" --every "$every" >"$out/killed.log" 2>"$out/killed.progress" &
+"${archived[@]}" >"$out/killed.log" 2>"$out/killed.progress" &
 victim=$!
 while kill -0 "$victim" 2>/dev/null && ! awk -v strike="$strike" \
     '/^step / && $2 + 0 >= strike && ++seen && NR >= 3 { found = 1 } END { exit !found }' "$out/killed.progress"; do
@@ -76,27 +86,29 @@ shorten <"$out/killed.progress"
 echo "Killed. It had no chance to clean up."
 
 say "5. What the archive holds"
-show "$tool" log "$archive" | shorten
+show "$tool" log "$archive" 2>&1 | shorten
 
 say "6. Is every byte of it sound?"
-show "$tool" verify "$archive"
+show "$tool" verify "$archive" 2>&1
 
 say "7. The newest snapshot in full"
-show "$tool" show "$archive" HEAD
+show "$tool" show "$archive" HEAD 2>&1
 
 say "8. Go back one snapshot further: that is where the program shall go on"
-older=$("$tool" show "$archive" HEAD~1 | grep -o 'step [0-9]*' | head -n 1)
+older=$("$tool" show "$archive" HEAD~1 2>/dev/null | grep -o 'step [0-9]*' | head -n 1)
 show "$tool" restore "$archive" HEAD~1
 
 say "9. Start the program again: it resumes by itself, and runs to the end"
-show "$simulation" "${common[@]}" --archive "$archive" --every "$every" --picture "$out/resumed.png" \
-    2>"$out/resumed.progress" | tee "$out/resumed.log"
+announce "${archived[@]}" --picture "$out/resumed.png"
+"${archived[@]}" --picture "$out/resumed.png" >"$out/resumed.log" 2>"$out/resumed.progress" ||
+    { cat "$out/resumed.progress"; fail "the program could not go on"; }
 shorten <"$out/resumed.progress"
+cat "$out/resumed.log"
 grep -qx "resumes at $older" "$out/resumed.progress" || fail "the program did not go on at ${older:-the older snapshot}"
 
 say "10. The snapshot that was passed over stays, on a branch of its own"
-show "$tool" log --all "$archive" | shorten
-show "$tool" verify "$archive"
+show "$tool" log --all "$archive" 2>&1 | around_branch
+show "$tool" verify "$archive" 2>&1
 
 say "11. Compare the two ends"
 reference=$(digest_of "$out/reference.log")

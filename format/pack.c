@@ -1,6 +1,7 @@
 /* pack.c - packed bytes; the one file that knows zstd */
 #include "format/pack.h"
 
+#include <stdbool.h>
 #include <string.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -62,6 +63,21 @@ void svp_unpacker_close(struct svp_unpacker *unpacker)
     ZSTD_freeDCtx(decompression_of(unpacker));
 }
 
+/* True when the frame asks for no more than the window the format allows, and for no dictionary (RFC 8878 3.1.1.1; one-shot
+ * decoding would take any window). */
+static bool frame_allowed(const uint8_t *frame, size_t bytes, size_t unpacked)
+{
+    const uint64_t window_max = UINT64_C(1) << SVP_WINDOW_LOG_MAX;
+    if (bytes < 6 || (frame[4] & 3) != 0) {
+        return false;
+    }
+    if ((frame[4] & 0x20) != 0) { /* single segment: the window is the content */
+        return unpacked <= window_max;
+    }
+    uint64_t base = UINT64_C(1) << (10 + (frame[5] >> 3));
+    return base + base / 8 * (frame[5] & 7) <= window_max;
+}
+
 enum svp_verdict svp_unpack(struct svp_unpacker *unpacker, uint8_t *to, size_t unpacked, const uint8_t *packed,
                             size_t stored)
 {
@@ -75,7 +91,7 @@ enum svp_verdict svp_unpack(struct svp_unpacker *unpacker, uint8_t *to, size_t u
         return SVP_GOOD;
     }
     /* Exactly one frame: zstd would also take several, or skippable ones, one after the other. */
-    if (ZSTD_findFrameCompressedSize(packed, stored) != stored) {
+    if (ZSTD_findFrameCompressedSize(packed, stored) != stored || !frame_allowed(packed, stored, unpacked)) {
         return SVP_BAD;
     }
     size_t decoded = ZSTD_decompressDCtx(decompression_of(unpacker), to, unpacked, packed, stored);

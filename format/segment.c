@@ -25,8 +25,17 @@ static void name_missing(struct svp_segment *segment, uint64_t unknown, const ui
     }
 }
 
+/* Notes which bits of the three masks have a name. */
+static void note_named(uint64_t named[3], const uint8_t *value, size_t bytes)
+{
+    if (bytes >= 2 && value[0] < 3 && value[1] < 64) {
+        named[value[0]] |= UINT64_C(1) << value[1];
+    }
+}
+
 static enum svp_verdict read_tlvs(struct svp_segment *segment, struct svp_cursor cursor, uint64_t unknown)
 {
+    uint64_t named[3] = {0};
     while (svp_cursor_left(&cursor) > 0) {
         uint16_t type = svp_cursor16(&cursor);
         uint16_t zero = svp_cursor16(&cursor);
@@ -38,6 +47,7 @@ static enum svp_verdict read_tlvs(struct svp_segment *segment, struct svp_cursor
         }
         if (type == TLV_FEATURE) {
             name_missing(segment, unknown, value, bytes);
+            note_named(named, value, bytes);
         } else if (type == TLV_CREATOR) {
             copy_text(segment->creator, sizeof segment->creator, value, bytes);
         } else if (type == TLV_ABI) {
@@ -47,7 +57,9 @@ static enum svp_verdict read_tlvs(struct svp_segment *segment, struct svp_cursor
             segment->build_id_bytes = bytes;
         }
     }
-    return SVP_GOOD;
+    bool all_named = (segment->incompatible & ~named[0]) == 0 && (segment->read_only_compatible & ~named[1]) == 0 &&
+                     (segment->compatible & ~named[2]) == 0;
+    return all_named ? SVP_GOOD : SVP_BAD;
 }
 
 enum svp_verdict svp_segment_read(struct svp_segment *segment, const uint8_t *body, size_t bytes)

@@ -104,16 +104,14 @@ static void print_advice(enum savepoint_status status, const char *path)
     fprintf(stderr, "%s\n", place + 2);
 }
 
-/* Most messages of the library begin with the path, which stands in front already. In one that a long path has cut,
- * nothing else is left: then the name of the status has to do. */
-static const char *without_path(const struct savepoint_error *error, const char *path)
+const char *fail_message(const char *message, const char *path, enum savepoint_status status)
 {
     size_t length = strlen(path);
-    if (strncmp(error->message, path, length) == 0 && strncmp(error->message + length, ": ", 2) == 0) {
-        return error->message + length + 2;
+    if (strncmp(message, path, length) == 0 && strncmp(message + length, ": ", 2) == 0) {
+        return message + length + 2;
     }
-    bool cut = strncmp(path, error->message, strlen(error->message)) == 0;
-    return cut ? savepoint_status_name(error->status) : error->message;
+    bool cut = strncmp(path, message, strlen(message)) == 0;
+    return cut ? savepoint_status_name(status) : message;
 }
 
 int fail_with(const struct tool *tool, const char *path, const struct savepoint_error *error)
@@ -122,7 +120,7 @@ int fail_with(const struct tool *tool, const char *path, const struct savepoint_
         return TOOL_INTERRUPTED; /* who pressed Ctrl-C knows */
     }
     print_prefix(tool, path);
-    const char *message = without_path(error, path);
+    const char *message = fail_message(error->message, path, error->status);
     text_print(stderr, message, strlen(message), NULL);
     if (error->os_code != 0) {
         fprintf(stderr, " (%s)", strerror(error->os_code));

@@ -14,6 +14,10 @@
 /* The exit code of a status: the only place where the two meet. */
 int fail_exit_code(enum savepoint_status status);
 
+/* Most messages of the library begin with the path, which the tool has printed already: this is what stands behind it.
+ * In one that a long path has cut nothing else is left: then it is the name of the status. */
+const char *fail_message(const char *message, const char *path, enum savepoint_status status);
+
 /* "savepoint: VERB: PATH: message", then what to do. Returns the exit code. `error` holds the status. */
 int fail_with(const struct tool *tool, const char *path, const struct savepoint_error *error);
 

@@ -160,7 +160,7 @@ static void print_summary(const struct log *log)
     uint64_t others = log->archive.info.snapshot_count - log->shown;
     if (log->archive.info.snapshot_count == 0) {
         fail_note(log->tool, log->archive.path, "no snapshots yet");
-    } else if (!log->all && log->complete && others > 0 && log->archive.info.snapshot_count > log->shown) {
+    } else if (!log->all && log->complete && log->archive.info.snapshot_count > log->shown) {
         printf("%" PRIu64 " snapshot%s on other branches (--all)\n", others, others == 1 ? "" : "s");
     }
 }

@@ -54,7 +54,7 @@ static void print_finding(const struct verify *verify, const struct savepoint_fi
     if (!is_none(&finding->snapshot)) {
         printf(", snapshot %s", text_short_id(id, &finding->snapshot));
     }
-    printf(": %s\n", text_escape(message, finding->message));
+    printf(": %s\n", text_escape(message, fail_message(finding->message, verify->archive.path, finding->status)));
 }
 
 static void json_finding(const struct savepoint_finding *finding)

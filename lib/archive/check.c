@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "archive/archive.h"
+#include "archive/audit.h"
 #include "archive/verify.h"
 #include "format/bytes.h"
 #include "status.h"
@@ -46,69 +47,40 @@ static uint64_t resynchronise(const struct svp_source *source, uint64_t offset, 
     return end;
 }
 
-static enum savepoint_status check_end(struct check *check, const struct svp_record *record, struct svp_buffer *body,
-                                       const struct svp_buffer *chain, uint64_t start, uint64_t *previous_chain,
-                                       bool unbroken)
-{
-    struct savepoint_error error = {0};
-    struct svp_end end;
-    const struct svp_source *source = &check->archive->source;
-    enum svp_verdict verdict = svp_end_read(&end, body->bytes, body->count, record->offset, record->salt);
-    if (verdict == SVP_GOOD && unbroken) {
-        bool fits = end.transaction_start == start && end.previous_chain == *previous_chain &&
-                    end.chain == svp_digest64(record->salt, chain->bytes, chain->count);
-        verdict = fits ? SVP_GOOD : SVP_BAD;
-    }
-    *previous_chain = end.chain;
-    enum savepoint_status status = svp_source_verdict(source, verdict, record->offset, "end of a transaction", &error);
-    if (status != SAVEPOINT_OK) {
-        report(check, &error, NULL);
-    }
-    return status;
-}
-
 /* Every record from the first to the end of the last transaction, and the seal behind it. */
 static enum savepoint_status check_records(struct check *check, struct savepoint_error *error)
 {
     const struct svp_source *source = &check->archive->source;
-    uint64_t end = check->archive->log.committed_bytes;
-    uint64_t offset = 0;
-    uint64_t start = 0;          /* of the transaction being walked */
-    uint64_t previous_chain = 0;
-    bool unbroken = true;        /* no damage met in this transaction or the one before */
+    const struct svp_log *log = &check->archive->log;
     struct svp_buffer body = {0};
-    struct svp_buffer chain = {0};
+    struct svp_audit audit;
     enum savepoint_status status = SAVEPOINT_OK;
-    while (offset < end) {
+    svp_audit_open(&audit, source, log->segment.alignment);
+    for (uint64_t offset = 0; status == SAVEPOINT_OK && offset < log->committed_bytes;) {
         struct svp_record record = {0};
         struct savepoint_error found = {0};
+        uint64_t next = 0;
         status = svp_source_record(source, &record, &body, offset, 0, &found);
-        if (status != SAVEPOINT_OK && !is_finding(status)) {
+        if (status == SAVEPOINT_OK) {
+            next = offset + svp_record_bytes(&record);
+            check->result.records_checked++;
+            status = svp_audit_record(&audit, &record, &body, &found);
+        } else {
+            next = resynchronise(source, offset, log->committed_bytes);
+            svp_audit_gap(&audit);
+        }
+        if (is_finding(status)) {
+            report(check, &found, NULL);
+            status = SAVEPOINT_OK;
+        } else if (status != SAVEPOINT_OK) {
             *error = found;
             break;
         }
-        uint64_t next = offset + svp_record_bytes(&record);
-        if (status != SAVEPOINT_OK) {
-            report(check, &found, NULL);
-            unbroken = false;
-            next = resynchronise(source, offset, end);
-        } else if (record.type == SVP_END) {
-            check_end(check, &record, &body, &chain, start, &previous_chain, unbroken);
-            start = next;
-            unbroken = true;
-            svp_buffer_clear(&chain);
-        } else {
-            svp_buffer_add64(&chain, record.header_hash);
-        }
-        check->result.records_checked += status == SAVEPOINT_OK ? 1 : 0;
         status = svp_verify_step(&check->pace, next - offset, error);
-        if (status != SAVEPOINT_OK) {
-            break;
-        }
         offset = next;
     }
+    svp_audit_close(&audit);
     svp_buffer_free(&body);
-    svp_buffer_free(&chain);
     return status;
 }
 
@@ -164,6 +136,11 @@ static void report_tail(struct check *check)
     if (log->damage_offset != SVP_NO_OFFSET && log->damage_offset >= log->committed_bytes) {
         svp_status_at(&error, SAVEPOINT_CORRUPT, log->damage_offset, "verify",
                       "%s: bytes that were once durable have changed here; snapshots behind this place cannot be reached",
+                      check->archive->source.path);
+        report(check, &error, NULL);
+    }
+    if (log->stream_cut) {
+        svp_status_at(&error, SAVEPOINT_CORRUPT, log->committed_bytes, "verify", "%s: the stream ended early: its end is missing",
                       check->archive->source.path);
         report(check, &error, NULL);
     }

@@ -251,6 +251,10 @@ enum savepoint_status svp_log_open(struct svp_log *log, struct svp_source *sourc
         return SAVEPOINT_OK;
     }
     bool magic = starts_with_magic(log, source);
+    if (magic && read_segment(log, source, 0, NULL) == SAVEPOINT_OK &&
+        log->segment.alignment == SVP_STREAM_ALIGNMENT) {
+        return svp_log_open_stream(log, source, error);
+    }
     find_last_end(log, source, magic);
     if (!log->has_end) {
         return judge_without_end(log, source, magic, error);

@@ -23,6 +23,7 @@ struct svp_log {
     uint64_t torn_bytes;      /* behind kept_bytes */
     uint64_t damage_offset;   /* corruption, SVP_NO_OFFSET for none */
     struct svp_segment segment; /* the newest */
+    bool stream_cut;            /* a stream whose CLOSE is missing */
 };
 
 /* Reads the state, and sets the source's salt and limit. OK also with damage, as long as a history was found;
@@ -33,6 +34,9 @@ enum savepoint_status svp_log_open(struct svp_log *log, struct svp_source *sourc
  * its END. CORRUPT: *bad is where it breaks. */
 enum savepoint_status svp_log_check(const struct svp_source *source, uint64_t start, uint64_t transaction,
                                     uint64_t *end_offset, uint64_t *bad, struct savepoint_error *error);
+
+/* The state of a stream that lies in a file: read forward from its first SEGMENT, which is in log->segment. */
+enum savepoint_status svp_log_open_stream(struct svp_log *log, struct svp_source *source, struct savepoint_error *error);
 
 /* Reads and checks the END at `offset`. */
 enum savepoint_status svp_log_end(const struct svp_source *source, struct svp_end *end, struct svp_record *record,

@@ -171,6 +171,10 @@ static enum savepoint_status adopt_log(struct svp_append *append, const struct s
                              "tells what is lost",
                              append->source.path);
     }
+    if (!log->newborn && log->segment.alignment == SVP_STREAM_ALIGNMENT) {
+        return svp_status_fail(error, SAVEPOINT_UNSUPPORTED, "open",
+                               "%s: this is a recorded stream: it can be read, but not continued", append->source.path);
+    }
     if (log->has_end && log->segment.read_only_compatible != 0) {
         return svp_status_fail(error, SAVEPOINT_UNSUPPORTED, "open",
                                "%s: a newer savepoint wrote this archive: it can be read here, but not continued",

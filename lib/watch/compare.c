@@ -40,8 +40,7 @@ static enum savepoint_status
 compare_add(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
     (void)watch;
-    bool executable;
-    return svp_mapping_check(start, bytes, &executable, error);
+    return svp_mapping_check(start, bytes, NULL, error);
 }
 
 static void compare_remove(struct svp_watch *watch, uintptr_t start, size_t bytes)

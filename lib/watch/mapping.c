@@ -68,6 +68,7 @@ static bool each_mapping(visit_mapping *visit, void *user)
 struct cover {
     uintptr_t at, end;     /* [at, end) is not yet known to be good */
     const char *complaint; /* about `at` */
+    bool uniform;          /* in being executable */
     bool started, executable;
 };
 
@@ -83,7 +84,7 @@ static bool extend_cover(void *user, const struct mapping *mapping)
     bool executable = mapping->access[2] == 'x';
     if (mapping->access[0] != 'r' || mapping->access[1] != 'w') {
         cover->complaint = "is not readable and writable";
-    } else if (cover->started && executable != cover->executable) {
+    } else if (cover->uniform && cover->started && executable != cover->executable) {
         cover->complaint = "differs from the memory before it in being executable: watch the parts one by one";
     } else {
         cover->complaint = "is not mapped";
@@ -107,7 +108,9 @@ static void probe_cover(struct cover *cover)
 
 enum savepoint_status svp_mapping_check(uintptr_t start, size_t bytes, bool *executable, struct savepoint_error *error)
 {
-    struct cover cover = { start, start + bytes, "is not mapped", false, false };
+    struct cover cover = {
+        .at = start, .end = start + bytes, .complaint = "is not mapped", .uniform = executable != NULL
+    };
     if (!each_mapping(extend_cover, &cover)) {
         probe_cover(&cover);
     }
@@ -116,7 +119,9 @@ enum savepoint_status svp_mapping_check(uintptr_t start, size_t bytes, bool *exe
                                "memory at 0x%" PRIxPTR " (in 0x%" PRIxPTR " to 0x%" PRIxPTR ") %s", cover.at, start,
                                start + bytes, cover.complaint);
     }
-    *executable = cover.executable;
+    if (executable != NULL) {
+        *executable = cover.executable;
+    }
     return SAVEPOINT_OK;
 }
 

@@ -8,9 +8,9 @@
 
 #include "savepoint.h"
 
-/* OK when every page of the range is mapped readable and writable, and either all or none of it executable
- * (*executable says which); else BAD_MEMORY, naming the first address that is not. Where the system does not
- * tell protections (no /proc), only unmapped pages are found. */
+/* OK when every page of the range is mapped readable and writable, and, where `executable` is not NULL, either all
+ * or none of it executable, which that then says; else BAD_MEMORY, naming the first address that is not. Where the
+ * system does not tell protections (no /proc), only unmapped pages are found. */
 enum savepoint_status svp_mapping_check(uintptr_t start, size_t bytes, bool *executable, struct savepoint_error *error);
 
 /* BAD_MEMORY when shared memory in the range is at present mapped writable at a second address of this

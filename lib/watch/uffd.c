@@ -219,11 +219,10 @@ arm_range(const struct svp_watch *watch, uintptr_t start, size_t bytes, struct s
 static enum savepoint_status
 uffd_add(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
-    bool executable;
     if (in_child(watch)) {
         return refuse_child(error);
     }
-    enum savepoint_status status = svp_mapping_check(start, bytes, &executable, error);
+    enum savepoint_status status = svp_mapping_check(start, bytes, NULL, error);
     if (status == SAVEPOINT_OK) {
         status = svp_mapping_check_alias(start, bytes, error);
     }
@@ -293,19 +292,6 @@ static struct uffd_abi_scan scan_request(uintptr_t start, uintptr_t end, enum sv
     };
 }
 
-/* Appends to the runs, joining neighbours that the batch limit has cut apart. */
-static size_t append_run(struct svp_watch_run *runs, size_t count, const struct uffd_abi_found *found)
-{
-    uintptr_t start = (uintptr_t)found->start;
-    size_t bytes = (size_t)(found->end - found->start);
-    if (count > 0 && runs[count - 1].start + runs[count - 1].bytes == start) {
-        runs[count - 1].bytes += bytes;
-        return count;
-    }
-    runs[count] = (struct svp_watch_run){ start, bytes };
-    return count + 1;
-}
-
 static enum savepoint_status
 uffd_collect(struct svp_watch *watch, uintptr_t start, size_t bytes, enum svp_watch_mode mode, size_t max_pages,
              struct svp_watch_run *runs, size_t run_capacity, size_t *run_count, uintptr_t *resume,
@@ -331,8 +317,9 @@ uffd_collect(struct svp_watch *watch, uintptr_t start, size_t bytes, enum svp_wa
         }
         uint64_t pages = 0;
         for (int i = 0; i < got; i++) {
-            count = append_run(runs, count, &found[i]);
-            pages += (found[i].end - found[i].start) / watch->page_bytes;
+            size_t run_bytes = (size_t)(found[i].end - found[i].start);
+            runs[count++] = (struct svp_watch_run){ (uintptr_t)found[i].start, run_bytes };
+            pages += run_bytes / watch->page_bytes;
         }
         scan.start = scan.walk_end;
         if (max_pages != 0) {

@@ -2,7 +2,7 @@
  *
  * Preconditions of every function, stated once: pointers are not NULL; ranges are aligned to the host page,
  * not empty, do not wrap, and (but for `add`) lie inside one added range; one thread at a time calls into one
- * watch, while any number of threads write to the memory. In a forked child a watch of the parent refuses all
+ * watch, while any number of threads write to the memory. In a forked child a watch that arms memory refuses all
  * (FORKED) but remove and close, which leave the parent's watch alone.
  *
  * Laws (tests/contract runs them over every backend):

@@ -44,7 +44,8 @@ normalise() {
 
 # shows out|err: the whole file, normalised, is what stands on standard input
 shows() {
-    normalise "$1" | diff -u --label expected --label "$1" <(cat) - || fail "$1 differs"
+    cat >expected
+    normalise "$1" | diff -u --label expected --label "$1" expected - || fail "$1 differs"
 }
 
 # has out|err PATTERN: some line of the file matches

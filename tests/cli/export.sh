@@ -1,7 +1,7 @@
 #!/bin/bash
 # export.sh - savepoint export: the right bytes, in the right folder, whole or not at all
 . "$(dirname "$0")/cli.bash"
-make linear two_regions damaged
+make linear two_regions long_name damaged
 
 # page LETTER COUNT
 page() {
@@ -18,7 +18,7 @@ __/world SIZE dump/___world.bin
 heap SIZE dump/heap.bin
 END
 [ "$(find . -name '*.bin' | sort | tr '\n' ' ')" = \
-    './dump/___world.bin ./dump/_._world-2.bin ./dump/_._world.bin ./dump/heap.bin ' ] || fail "files: $(find .)"
+    './dump/_._world-2.bin ./dump/_._world.bin ./dump/___world.bin ./dump/heap.bin ' ] || fail "files: $(find .)"
 cmp dump/_._world.bin <(page w 2) || fail "../world"
 cmp dump/_._world-2.bin <(page y 1) || fail ".._world"
 cmp dump/___world.bin <(page x 1) || fail "__/world"
@@ -28,6 +28,10 @@ cmp dump/heap.bin <(page '\0' 3; page h 1; page '\0' 12) || fail "heap: excluded
 echo mine >dump/heap.bin
 run 2 export two_regions.svp HEAD heap -o dump
 has err '^savepoint: export: dump/heap.bin: is there already; --force replaces it$'
+mkdir partly
+echo mine >partly/heap.bin
+run 2 export two_regions.svp HEAD -o partly
+[ "$(ls partly)" = heap.bin ] || fail "wrote some before it refused"
 [ "$(cat dump/heap.bin)" = mine ] || fail "overwritten without --force"
 ln -sf "$work/target" dump/heap.bin
 run 0 export two_regions.svp HEAD heap -o dump --force --json
@@ -43,9 +47,13 @@ run 0 export linear.svp HEAD --output only.bin
 run 0 export linear.svp one --output first.bin
 ! cmp -s only.bin first.bin || fail "two snapshots with the same memory"
 
+run 0 export long_name.svp HEAD -o long
+[ "$(find long -name 'n*.bin' -size 16k | wc -l)" = 1 ] || fail "a long name: $(ls long)"
 run 2 export two_regions.svp HEAD --output many.bin
 run 2 export two_regions.svp HEAD heap --output dump
-run 2 export two_regions.svp HEAD heap --output /dev/null --force
+mkfifo pipe
+run 2 export two_regions.svp HEAD heap --output pipe --force
+[ -p pipe ] || fail "replaced something that is no file"
 run 2 export two_regions.svp HEAD heap
 run 2 export two_regions.svp HEAD heap -o a --output b
 run 2 export two_regions.svp HEAD heep -o dump

@@ -145,6 +145,18 @@ static void make_two_regions(const char *path)
     close_session();
 }
 
+/* Longer than a file name may be with an ending. */
+static void make_long_name(const char *path)
+{
+    char name[SAVEPOINT_NAME_BYTES];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    open_session(path, 0);
+    must(savepoint_watch(session, name, world, WORLD_BYTES, &error));
+    take("long", 1, NULL);
+    close_session();
+}
+
 static void make_control_labels(const char *path)
 {
     static const char message[] = "first line\nsecond \x1b[31mline\x07 \xff end";
@@ -258,6 +270,7 @@ static const struct {
     { "empty", make_empty },
     { "large", make_large },
     { "two_regions", make_two_regions },
+    { "long_name", make_long_name },
     { "control_labels", make_control_labels },
     { "unsynced", make_unsynced },
     { "hold", make_hold },

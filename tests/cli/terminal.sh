@@ -84,19 +84,23 @@ for arguments in 'log linear.svp' 'export linear.svp HEAD --output -'; do
     [ "$code" = 141 ] || fail "$arguments into a closed pipe: exit code $code"
 done
 
-# The pipe fills up long before the region ends; the interrupt comes while nobody reads.
-exec 3<>waiting
-env --default-signal=INT "$tool" export large.svp HEAD --output - >waiting 2>err 3>&- &
-exporter=$!
-dd bs=1 count=1 <&3 >first 2>/dev/null
-kill -INT "$exporter"
-cat <&3 >rest &
-reader=$!
-code=0
-wait "$exporter" || code=$?
-kill "$reader"
-wait "$reader" 2>/dev/null || true
-exec 3>&-
-[ "$code" = 130 ] || fail "Ctrl-C gives exit code $code"
-silent err
+# interrupt CODE default|ignore: Ctrl-C while an export waits for its reader, which then reads on
+interrupt() {
+    local exporter reader code=0
+    exec 3<>waiting
+    env "--$2-signal=INT" "$tool" export large.svp HEAD --output - >waiting 2>err 3>&- &
+    exporter=$!
+    dd bs=1 count=1 <&3 >first 2>/dev/null # it has begun; the pipe holds less than the region
+    kill -INT "$exporter"
+    cat <&3 >rest &
+    reader=$!
+    wait "$exporter" || code=$?
+    kill "$reader"
+    wait "$reader" 2>/dev/null || true
+    exec 3>&-
+    [ "$code" = "$1" ] || fail "Ctrl-C ($2) gives exit code $code"
+    silent err
+}
+interrupt 130 default
+interrupt 0 ignore # as in a command that was started in the background
 finish

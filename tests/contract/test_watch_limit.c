@@ -1,5 +1,6 @@
 /* test_watch_limit.c - the signal backend where the system allows no further mapping */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <sys/mman.h>
 
 #include "watch_fixture.h"
@@ -48,7 +49,9 @@ static void write_at_the_limit(void *argument)
     exhaust_mappings();
     for (int turn = 0; turn < 5; turn++) {
         for (size_t page = 0; page < 4096; page += 3) {
+            errno = 4321;
             write_page(&watched, page);
+            CHECK_EQ(errno, 4321); /* though attempts to open the page alone fail */
         }
         check_all_reported(&watched, 3);
     }

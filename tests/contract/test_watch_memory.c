@@ -210,6 +210,37 @@ CHECK_TEST(watch_memory, protection_changed_by_the_application)
     }
 }
 
+/* uffd: the application's will is done. signal: it cannot tell whose protection it meets, and opens the page. */
+static void write_to_a_closed_page(void *argument)
+{
+    struct watched *watched = argument;
+    const struct rlimit no_core = { 0, 0 };
+    setrlimit(RLIMIT_CORE, &no_core);
+    signal(SIGSEGV, SIG_DFL);
+    struct watched own;
+    watched_open(&own, watched->backend, 8);
+    CHECK_EQ(mprotect(own.memory, 8 * own.page_bytes, PROT_READ), 0);
+    write_page(&own, 3);
+    CHECK(is(&own, "signal"));
+    CHECK_REARM(&own, PAGE(3));
+    watched_close(&own);
+}
+
+CHECK_TEST(watch_memory, pages_made_read_only_by_the_application)
+{
+    const struct svp_watch_backend *backend;
+    FOR_EACH_BACKEND(backend)
+    {
+        struct watched watched = { .backend = backend };
+        int status = run_child(write_to_a_closed_page, &watched);
+        if (is(&watched, "signal")) {
+            CHECK_EQ(status, 0);
+        } else {
+            CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+        }
+    }
+}
+
 /* ---- kinds of memory */
 
 CHECK_TEST(watch_memory, transparent_huge_pages_are_tracked_page_by_page)

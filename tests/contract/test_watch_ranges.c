@@ -1,6 +1,8 @@
 /* test_watch_ranges.c - adding ranges: what is refused, what overlaps, and watches side by side */
 #define _GNU_SOURCE
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -198,6 +200,29 @@ CHECK_TEST(watch_ranges, executable_memory_stays_executable)
     }
 }
 
+CHECK_TEST(watch_ranges, partly_executable_memory)
+{
+    const struct svp_watch_backend *backend;
+    FOR_EACH_BACKEND(backend)
+    {
+        struct watched watched;
+        watched_open(&watched, backend, 8);
+        watched_remove(&watched, 0, 8);
+        unsigned char *middle = watched.memory + 3 * watched.page_bytes;
+        CHECK_EQ(mprotect(middle, 2 * watched.page_bytes, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
+        if (strcmp(backend->name, "signal") == 0) { /* restores one protection, so it needs one */
+            check_refused(&watched, 3, "executable");
+            CHECK_OK(watched_add(&watched, 0, 3));
+            CHECK_OK(watched_add(&watched, 3, 2));
+        } else {
+            CHECK_OK(watched_add(&watched, 0, 8));
+            write_page(&watched, 4);
+            CHECK_REARM(&watched, PAGE(4));
+        }
+        watched_close(&watched);
+    }
+}
+
 /* ---- fork */
 
 static void use_in_child(void *argument)
@@ -238,6 +263,53 @@ CHECK_TEST(watch_ranges, a_fork_leaves_the_parent_watched)
         CHECK_REARM(&watched, 0);
         write_page(&watched, 7);
         CHECK_REARM(&watched, PAGE(7));
+        watched_close(&watched);
+    }
+}
+
+static atomic_bool writers_stop;
+
+static void *write_for_ever(void *argument)
+{
+    const struct watched *watched = argument;
+    for (size_t i = 0; !atomic_load(&writers_stop); i++) {
+        write_page(watched, i % watched->pages);
+    }
+    return NULL;
+}
+
+static void watch_in_child(void *argument)
+{
+    const struct watched *inherited = argument;
+    struct watched own;
+    watched_open(&own, inherited->backend, 8);
+    write_page(&own, 3);
+    write_page(inherited, 3);
+    CHECK_REARM(&own, PAGE(3));
+    watched_close(&own);
+}
+
+/* Threads that do not exist in the child were in the middle of faults: nothing there may wait for them. */
+CHECK_TEST(watch_ranges, a_fork_amid_faults)
+{
+    const struct svp_watch_backend *backend;
+    FOR_EACH_BACKEND(backend)
+    {
+        struct watched watched;
+        pthread_t threads[2];
+        watched_open(&watched, backend, 8);
+        atomic_store(&writers_stop, false);
+        for (size_t i = 0; i < 2; i++) {
+            CHECK_EQ(pthread_create(&threads[i], NULL, write_for_ever, &watched), 0);
+        }
+        for (int i = 0; i < 50; i++) {
+            collect_pages(&watched, SVP_WATCH_REARM);
+            CHECK_CHILD(watch_in_child, &watched);
+        }
+        atomic_store(&writers_stop, true);
+        for (size_t i = 0; i < 2; i++) {
+            CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        }
         watched_close(&watched);
     }
 }

@@ -195,6 +195,19 @@ static void die_at_the_second_fault(void *argument)
     CHECK(!fault_elsewhere());
 }
 
+SIGNAL_TEST(an_ignored_signal_stays_ignored)
+{
+    (void)unused;
+    struct watched watched;
+    signal(SIGSEGV, SIG_IGN);
+    watched_open(&watched, signal_backend(), 8);
+    raise(SIGSEGV);
+    raise(SIGSEGV);
+    write_page(&watched, 1);
+    CHECK_REARM(&watched, PAGE(1));
+    watched_close(&watched);
+}
+
 SIGNAL_TEST(the_default_action_kills)
 {
     (void)unused;
