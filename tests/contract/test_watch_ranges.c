@@ -109,6 +109,9 @@ CHECK_TEST(watch_ranges, overlaps_are_refused)
                  first.caps.arms_memory ? PAGE(5) : PAGES(4, 8));
         CHECK_OK(watched_add(&second, 0, 4));
         CHECK_OK(watched_add(&second, 8, 4));
+        /* What was refused has left no trace. */
+        watched_remove(&first, 4, 4);
+        CHECK_OK(watched_add(&second, 4, 4));
         watched_close(&second);
         watched_close(&first);
         munmap(elsewhere, host_page_bytes());

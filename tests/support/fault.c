@@ -1,0 +1,181 @@
+/* fault.c - failures made on purpose: the Nth call of a wrapped function fails */
+#define _POSIX_C_SOURCE 200809L
+#include "fault.h"
+
+#include <pthread.h>
+
+#include "format/memory.h"
+#include "os/file.h"
+#include "session/takes.h"
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
+static bool held, tear, sticky;
+static bool armed[FAULT_KINDS];
+static uint64_t fail_at, calls, hits;
+static int failure_code;
+static fault_observer *observer;
+
+void fault_arm(enum fault_kind kind, uint64_t number, bool stay, int os_code)
+{
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        armed[i] = i == (int)kind;
+    }
+    fail_at = number;
+    sticky = stay;
+    failure_code = os_code;
+    calls = 0;
+    hits = 0;
+    pthread_mutex_unlock(&mutex);
+}
+
+void fault_tear_writes(bool half)
+{
+    pthread_mutex_lock(&mutex);
+    tear = half;
+    pthread_mutex_unlock(&mutex);
+}
+
+void fault_disarm(void)
+{
+    pthread_mutex_lock(&mutex);
+    for (int i = 0; i < FAULT_KINDS; i++) {
+        armed[i] = false;
+    }
+    tear = false;
+    pthread_mutex_unlock(&mutex);
+}
+
+static uint64_t read_counter(const uint64_t *counter)
+{
+    pthread_mutex_lock(&mutex);
+    uint64_t value = *counter;
+    pthread_mutex_unlock(&mutex);
+    return value;
+}
+
+uint64_t fault_calls(void)
+{
+    return read_counter(&calls);
+}
+
+uint64_t fault_hits(void)
+{
+    return read_counter(&hits);
+}
+
+void fault_hold_worker(bool hold)
+{
+    pthread_mutex_lock(&mutex);
+    held = hold;
+    pthread_cond_broadcast(&released);
+    pthread_mutex_unlock(&mutex);
+}
+
+void fault_observe(fault_observer *whom)
+{
+    pthread_mutex_lock(&mutex);
+    observer = whom;
+    pthread_mutex_unlock(&mutex);
+}
+
+/* The code to fail with; 0: go on. */
+static int next_failure(enum fault_kind kind)
+{
+    int code = 0;
+    pthread_mutex_lock(&mutex);
+    if (armed[kind]) {
+        calls++;
+        if (fail_at != 0 && (calls == fail_at || (sticky && calls > fail_at))) {
+            hits++;
+            code = failure_code;
+        }
+    }
+    pthread_mutex_unlock(&mutex);
+    return code;
+}
+
+static int tell(int code, struct fault_event event)
+{
+    pthread_mutex_lock(&mutex);
+    if (code == 0 && observer != NULL) {
+        observer(&event);
+    }
+    pthread_mutex_unlock(&mutex);
+    return code;
+}
+
+int __real_svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset);
+int __wrap_svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset);
+int __wrap_svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset)
+{
+    int code = next_failure(FAULT_WRITE);
+    if (code != 0 && !tear) {
+        return code;
+    }
+    size_t stored = code != 0 ? bytes / 2 : bytes;
+    int real = __real_svp_file_write(file, from, stored, offset);
+    tell(real, (struct fault_event){ FAULT_WRITE, from, stored, offset });
+    return code != 0 ? code : real;
+}
+
+int __real_svp_file_sync(const struct svp_file *file);
+int __wrap_svp_file_sync(const struct svp_file *file);
+int __wrap_svp_file_sync(const struct svp_file *file)
+{
+    int code = next_failure(FAULT_SYNC);
+    return code != 0 ? code : tell(__real_svp_file_sync(file), (struct fault_event){ .kind = FAULT_SYNC });
+}
+
+int __real_svp_file_sync_folder(const char *path);
+int __wrap_svp_file_sync_folder(const char *path);
+int __wrap_svp_file_sync_folder(const char *path)
+{
+    int code = next_failure(FAULT_SYNC_FOLDER);
+    return code != 0 ? code : tell(__real_svp_file_sync_folder(path), (struct fault_event){ .kind = FAULT_SYNC_FOLDER });
+}
+
+int __real_svp_file_truncate(const struct svp_file *file, uint64_t bytes);
+int __wrap_svp_file_truncate(const struct svp_file *file, uint64_t bytes);
+int __wrap_svp_file_truncate(const struct svp_file *file, uint64_t bytes)
+{
+    int code = next_failure(FAULT_TRUNCATE);
+    return code != 0 ? code
+                     : tell(__real_svp_file_truncate(file, bytes),
+                            (struct fault_event){ .kind = FAULT_TRUNCATE, .offset = bytes });
+}
+
+void *__real_svp_memory_alloc(size_t bytes);
+void *__wrap_svp_memory_alloc(size_t bytes);
+void *__wrap_svp_memory_alloc(size_t bytes)
+{
+    return next_failure(FAULT_MEMORY) != 0 ? NULL : __real_svp_memory_alloc(bytes);
+}
+
+void *__real_svp_memory_zalloc(size_t count, size_t bytes);
+void *__wrap_svp_memory_zalloc(size_t count, size_t bytes);
+void *__wrap_svp_memory_zalloc(size_t count, size_t bytes)
+{
+    return next_failure(FAULT_MEMORY) != 0 ? NULL : __real_svp_memory_zalloc(count, bytes);
+}
+
+void *__real_svp_memory_resize(void *old, size_t count, size_t bytes);
+void *__wrap_svp_memory_resize(void *old, size_t count, size_t bytes);
+void *__wrap_svp_memory_resize(void *old, size_t count, size_t bytes)
+{
+    return next_failure(FAULT_MEMORY) != 0 ? NULL : __real_svp_memory_resize(old, count, bytes);
+}
+
+struct svp_take *__real_svp_take_next(struct savepoint *session);
+struct svp_take *__wrap_svp_take_next(struct savepoint *session);
+struct svp_take *__wrap_svp_take_next(struct savepoint *session)
+{
+    struct svp_take *take = __real_svp_take_next(session);
+    pthread_mutex_lock(&mutex);
+    while (held) {
+        pthread_cond_wait(&released, &mutex);
+    }
+    pthread_mutex_unlock(&mutex);
+    return take;
+}

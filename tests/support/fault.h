@@ -1,0 +1,44 @@
+/* fault.h - failures made on purpose: the Nth call of a wrapped function fails
+ *
+ * A test that links fault.c passes WRAP ${fault_wraps} (tests/crash/CMakeLists.txt) to savepoint_add_test. One test at a
+ * time; the library's worker and the test's own thread may both run into a fault. */
+#ifndef FAULT_H
+#define FAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum fault_kind {
+    FAULT_WRITE,       /* svp_file_write */
+    FAULT_SYNC,        /* svp_file_sync */
+    FAULT_SYNC_FOLDER, /* svp_file_sync_folder */
+    FAULT_TRUNCATE,    /* svp_file_truncate */
+    FAULT_MEMORY,      /* svp_memory_alloc, _zalloc, _resize */
+    FAULT_KINDS
+};
+
+/* Call `number` (1 is the next one) of `kind` fails with `os_code`, and with `sticky` every later one too. Number 0
+ * fails nothing and only counts. */
+void fault_arm(enum fault_kind kind, uint64_t number, bool sticky, int os_code);
+/* Every write that fails has stored the first half of its bytes. */
+void fault_tear_writes(bool tear);
+/* Everything works again. */
+void fault_disarm(void);
+uint64_t fault_calls(void); /* of the armed kind, since fault_arm */
+uint64_t fault_hits(void);  /* of them, failed */
+
+/* While held, the session's worker does not begin with another take. */
+void fault_hold_worker(bool hold);
+
+/* Told of every call that changed a file or made it durable, after it succeeded (a torn write: what was stored). */
+struct fault_event {
+    enum fault_kind kind;
+    const void *bytes;
+    size_t count;
+    uint64_t offset; /* of a write; the new size of a truncation */
+};
+typedef void fault_observer(const struct fault_event *event);
+void fault_observe(fault_observer *observer); /* NULL: nobody */
+
+#endif
