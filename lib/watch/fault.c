@@ -329,7 +329,7 @@ find_gap(const struct table *table, uintptr_t start, size_t bytes, size_t *below
 
 enum savepoint_status svp_fault_check_free(uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
-    size_t below;
+    size_t below = 0;
     pthread_mutex_lock(&writer);
     enum savepoint_status status = find_gap(atomic_load(&published), start, bytes, &below, error);
     pthread_mutex_unlock(&writer);
@@ -340,7 +340,7 @@ static enum savepoint_status publish(struct svp_fault_range *range, struct savep
 {
     const struct table *old = atomic_load(&published);
     size_t count = old == NULL ? 0 : old->count;
-    size_t below;
+    size_t below = 0;
     enum savepoint_status status = find_gap(old, range->start, range->bytes, &below, error);
     if (status != SAVEPOINT_OK) {
         return status;

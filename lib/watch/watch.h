@@ -44,7 +44,7 @@ struct svp_watch_caps {
     bool exclusive;               /* a range can have only one such watch in the process */
 };
 
-struct svp_watch;         /* one instance of one backend */
+struct svp_watch; /* one instance of one backend */
 struct svp_watch_backend {
     const char *name;      /* "uffd": option, environment variable, messages */
     const char *mechanism; /* one line for people */
@@ -75,7 +75,8 @@ struct svp_watch_backend {
                                      size_t *run_count, uintptr_t *resume, struct savepoint_error *error);
 
     /* The range will be reported by the next collect, whatever happens to it. */
-    enum savepoint_status (*mark)(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoint_error *error);
+    enum savepoint_status (*mark)(struct svp_watch *watch, uintptr_t start, size_t bytes,
+                                  struct savepoint_error *error);
 
     /* Until the next REARM of it the range can be written by system calls, and will be reported. */
     enum savepoint_status (*prepare)(struct svp_watch *watch, uintptr_t start, size_t bytes,

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "watch_fixture.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -104,8 +105,8 @@ enum savepoint_status watched_prepare(const struct watched *watched, size_t firs
 
 void write_page(const struct watched *watched, size_t page)
 {
-    volatile unsigned char *at = watched->memory + page * watched->page_bytes + page % 64;
-    *at = (unsigned char)(*at + 1);
+    atomic_uchar *at = (atomic_uchar *)(watched->memory + page * watched->page_bytes + page % 64);
+    atomic_fetch_add_explicit(at, 1, memory_order_relaxed);
 }
 
 uint64_t collect_some(const struct watched *watched, enum svp_watch_mode mode, size_t first, size_t pages,

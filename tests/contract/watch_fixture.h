@@ -31,7 +31,7 @@ void watched_remove(struct watched *watched, size_t first_page, size_t pages);
 enum savepoint_status watched_mark(const struct watched *watched, size_t first_page, size_t pages);
 enum savepoint_status watched_prepare(const struct watched *watched, size_t first_page, size_t pages);
 
-/* Changes one byte of the page. */
+/* Changes one byte of the page; several threads may. */
 void write_page(const struct watched *watched, size_t page);
 
 /* Sets of pages 0 to 63. */

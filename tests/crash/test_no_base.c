@@ -81,8 +81,10 @@ static void settle(struct world *world, const struct failure *failure, const uin
         }
         CHECK_STATUS(status, wanted_status(failure));
         CHECK_STATUS(error.status, status);
-        if (error.message[0] == 0) {printf("UNEXPLAINED call %llu sticky %d before %d op %s\n",(unsigned long long)failure->number, failure->sticky, failure->before_takes, error.operation);}
-        CHECK_MSG(!failed || strstr(error.message, "earlier take") != NULL, "take %d: %s", i, error.message);
+        CHECK_MSG(error.message[0] != '\0', "call %llu of kind %d failed and nothing is said about it",
+                  (unsigned long long)failure->number, failure->kind);
+        CHECK_MSG(!failed || failure->before_takes || strstr(error.message, "earlier take") != NULL, "take %d: %s", i,
+                  error.message);
         CHECK_EQ(error.os_code, failure->kind == FAULT_MEMORY ? 0 : failure->os_code);
         failed = true;
         tally->failed_takes++;
@@ -127,7 +129,7 @@ static bool run_failure(const struct failure *failure, size_t pages, struct tall
     world_open(&world, path, failure->backend, pages);
     first_moment(&world, &seed);
     take_and_fail(&world, failure, &seed, tally);
-    bool met = fault_hits() > 0;
+    bool met = fault_hits(failure->kind) > 0;
     fault_disarm();
     size_t committed = world.history.count;
     change_back(&world);

@@ -10,23 +10,18 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
-static bool held, tear, sticky;
-static bool armed[FAULT_KINDS];
-static uint64_t fail_at, calls, hits;
-static int failure_code;
+static bool held, tear;
 static fault_observer *observer;
+static struct plan {
+    bool armed, sticky;
+    uint64_t fail_at, calls, hits;
+    int os_code;
+} plans[FAULT_KINDS];
 
-void fault_arm(enum fault_kind kind, uint64_t number, bool stay, int os_code)
+void fault_arm(enum fault_kind kind, uint64_t number, bool sticky, int os_code)
 {
     pthread_mutex_lock(&mutex);
-    for (int i = 0; i < FAULT_KINDS; i++) {
-        armed[i] = i == (int)kind;
-    }
-    fail_at = number;
-    sticky = stay;
-    failure_code = os_code;
-    calls = 0;
-    hits = 0;
+    plans[kind] = (struct plan){ .armed = true, .sticky = sticky, .fail_at = number, .os_code = os_code };
     pthread_mutex_unlock(&mutex);
 }
 
@@ -41,28 +36,28 @@ void fault_disarm(void)
 {
     pthread_mutex_lock(&mutex);
     for (int i = 0; i < FAULT_KINDS; i++) {
-        armed[i] = false;
+        plans[i].armed = false;
     }
     tear = false;
     pthread_mutex_unlock(&mutex);
 }
 
-static uint64_t read_counter(const uint64_t *counter)
+static struct plan read_plan(enum fault_kind kind)
 {
     pthread_mutex_lock(&mutex);
-    uint64_t value = *counter;
+    struct plan plan = plans[kind];
     pthread_mutex_unlock(&mutex);
-    return value;
+    return plan;
 }
 
-uint64_t fault_calls(void)
+uint64_t fault_calls(enum fault_kind kind)
 {
-    return read_counter(&calls);
+    return read_plan(kind).calls;
 }
 
-uint64_t fault_hits(void)
+uint64_t fault_hits(enum fault_kind kind)
 {
-    return read_counter(&hits);
+    return read_plan(kind).hits;
 }
 
 void fault_hold_worker(bool hold)
@@ -83,13 +78,15 @@ void fault_observe(fault_observer *whom)
 /* The code to fail with; 0: go on. */
 static int next_failure(enum fault_kind kind)
 {
+    struct plan *plan = &plans[kind];
     int code = 0;
     pthread_mutex_lock(&mutex);
-    if (armed[kind]) {
-        calls++;
-        if (fail_at != 0 && (calls == fail_at || (sticky && calls > fail_at))) {
-            hits++;
-            code = failure_code;
+    if (plan->armed) {
+        plan->calls++;
+        bool due = plan->calls == plan->fail_at || (plan->sticky && plan->calls > plan->fail_at);
+        if (plan->fail_at != 0 && due) {
+            plan->hits++;
+            code = plan->os_code;
         }
     }
     pthread_mutex_unlock(&mutex);

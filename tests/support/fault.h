@@ -19,14 +19,15 @@ enum fault_kind {
 };
 
 /* Call `number` (1 is the next one) of `kind` fails with `os_code`, and with `sticky` every later one too. Number 0
- * fails nothing and only counts. */
+ * fails nothing and only counts. Kinds are armed apart from each other. */
 void fault_arm(enum fault_kind kind, uint64_t number, bool sticky, int os_code);
 /* Every write that fails has stored the first half of its bytes. */
 void fault_tear_writes(bool tear);
 /* Everything works again. */
 void fault_disarm(void);
-uint64_t fault_calls(void); /* of the armed kind, since fault_arm */
-uint64_t fault_hits(void);  /* of them, failed */
+/* Calls of that kind since fault_arm, and how many of them failed; counted on until the kind is armed again. */
+uint64_t fault_calls(enum fault_kind kind);
+uint64_t fault_hits(enum fault_kind kind);
 
 /* While held, the session's worker does not begin with another take. */
 void fault_hold_worker(bool hold);

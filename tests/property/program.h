@@ -1,0 +1,56 @@
+/* program.h - one random program: a session, the model beside it, and everything both can do */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include "check.h"
+#include "model.h"
+
+enum { PROGRAM_PAGES_MAX = 24, PROGRAM_MAPPED_PAGES = 16, PROGRAM_OWNED = 2 };
+
+struct program_counts {
+    uint64_t programs, steps, writes, takes, failed_takes, restores, refused_restores, branches, reopens, heads_set;
+    uint64_t snapshots_read, bytes_read;
+};
+
+struct program {
+    const char *backend;
+    uint64_t seed, random;
+    unsigned step;
+    const char *action; /* of the step, for messages */
+    char path[64];
+    struct savepoint *session;
+    struct model model;
+    uint8_t *arenas[PROGRAM_OWNED]; /* PROGRAM_PAGES_MAX pages each */
+    bool parent_has_child;          /* the next commit makes a branch */
+    unsigned faults_seen;
+    struct program_counts *counts;
+};
+
+/* Fails with the seed and the step that reproduce it. */
+_Noreturn void program_fail(const struct program *program, const char *where, const char *what);
+#define PROGRAM_CHECK(program, condition)                                                                              \
+    ((condition) ? (void)0 : program_fail((program), CHECK_WHERE_, #condition))
+void program_status(const struct program *program, const char *where, enum savepoint_status got,
+                    enum savepoint_status wanted, const struct savepoint_error *error);
+#define PROGRAM_STATUS(program, call, wanted, error)                                                                   \
+    program_status((program), CHECK_WHERE_, (call), (wanted), (error))
+
+/* The write fault: the `countdown`-th write to an archive from now on fails; 0: none does. */
+void fault_arm(int countdown);
+unsigned fault_count(void); /* writes that failed so far */
+
+/* program.c */
+void program_open(struct program *program, const char *backend, uint64_t seed, struct program_counts *counts);
+void program_step(struct program *program);
+void program_settle(struct program *program); /* waits for every take in flight */
+void program_reopen(struct program *program, bool as_large_as_possible);
+bool program_restore(struct program *program, const struct model_snapshot *snapshot, bool skip_missing);
+void program_close(struct program *program);
+
+/* program_check.c */
+void program_check_memory(const struct program *program);
+void program_check_session(const struct program *program);
+/* Every snapshot, through a reader of the file: the session must be closed. */
+void program_check_archive(struct program *program);
+
+#endif
