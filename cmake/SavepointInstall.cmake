@@ -20,6 +20,9 @@ install(FILES ${PROJECT_BINARY_DIR}/cmake/savepoint-config.cmake
 if(BUILD_SHARED_LIBS)
     set(pkgconfig_cflags -DSAVEPOINT_SHARED)
 endif()
+# The prefix is told relative to the .pc file, so that an installed tree can be moved.
+file(RELATIVE_PATH savepoint_pc_up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" savepoint_pc_up "${savepoint_pc_up}")
 configure_file(${PROJECT_SOURCE_DIR}/cmake/savepoint.pc.in ${PROJECT_BINARY_DIR}/cmake/savepoint.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/cmake/savepoint.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 

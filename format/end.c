@@ -8,6 +8,13 @@ enum { END_FIELDS = 13, END_BYTES = 8 * END_FIELDS };
 
 static const uint8_t trailer_magic[8] = {'S', 'V', 'P', 'E', 'N', 'D', '\r', '\n'};
 
+uint64_t svp_end_of_commit(uint64_t offset, uint32_t label_bytes, uint32_t alignment)
+{
+    const uint64_t commit_bytes = 208; /* its fixed part */
+    uint64_t end_offset = offset + SVP_HEADER_BYTES + svp_round_up(commit_bytes + label_bytes, 8);
+    return svp_round_up(end_offset + SVP_HEADER_BYTES + END_BYTES + SVP_TRAILER_BYTES, alignment);
+}
+
 bool svp_trailer_read(const uint8_t trailer[SVP_TRAILER_BYTES], uint64_t *offset, uint64_t *salt)
 {
     *offset = svp_load64(trailer);

@@ -64,18 +64,6 @@ void svp_tree_close(struct svp_tree *tree)
     *tree = (struct svp_tree){0};
 }
 
-bool svp_tree_grow(struct svp_tree *tree, uint64_t pages)
-{
-    struct svp_tree grown;
-    if (!svp_tree_open(&grown, pages)) {
-        return false;
-    }
-    memcpy(grown.hashes[0], tree->hashes[0], (size_t)tree->pages * sizeof(struct svp_hash));
-    svp_tree_close(tree);
-    *tree = grown;
-    return true;
-}
-
 void svp_tree_update(struct svp_tree *tree, uint64_t page, const struct svp_hash *hash)
 {
     tree->hashes[0][page] = *hash;

@@ -28,8 +28,6 @@ struct svp_hash svp_tree_zero_page(void);
 /* All pages zero; 1 page or more. False when there is no memory. */
 bool svp_tree_open(struct svp_tree *tree, uint64_t pages);
 void svp_tree_close(struct svp_tree *tree);
-/* More pages, the new ones zero; on failure the tree is as before. */
-bool svp_tree_grow(struct svp_tree *tree, uint64_t pages);
 void svp_tree_update(struct svp_tree *tree, uint64_t page, const struct svp_hash *hash);
 struct svp_hash svp_tree_root(struct svp_tree *tree);
 

@@ -25,20 +25,6 @@ void svp_pageset_close(struct svp_pageset *set)
     *set = (struct svp_pageset){0};
 }
 
-bool svp_pageset_grow(struct svp_pageset *set, uint64_t pages)
-{
-    size_t before = words_for(set->pages);
-    size_t after = words_for(pages);
-    uint64_t *grown = svp_memory_resize(set->words, after, sizeof *set->words);
-    if (grown == NULL) {
-        return false;
-    }
-    memset(grown + before, 0, (after - before) * sizeof *grown);
-    set->words = grown;
-    set->pages = pages;
-    return true;
-}
-
 bool svp_pageset_has(const struct svp_pageset *set, uint64_t page)
 {
     return (set->words[page / BITS] >> page % BITS & 1) != 0;

@@ -15,7 +15,6 @@ struct svp_pageset { /* start with all zero, or svp_pageset_open */
 
 bool svp_pageset_open(struct svp_pageset *set, uint64_t pages); /* empty; false: no memory */
 void svp_pageset_close(struct svp_pageset *set);
-bool svp_pageset_grow(struct svp_pageset *set, uint64_t pages); /* false: no memory, set as before */
 
 bool svp_pageset_has(const struct svp_pageset *set, uint64_t page);
 void svp_pageset_add(struct svp_pageset *set, uint64_t first_page, uint64_t page_count);

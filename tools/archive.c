@@ -36,7 +36,7 @@ void archive_report_tail(const struct archive *archive)
                   "the last %s (from offset %" PRIu64 ") are a torn tail: a write that was never finished. Every "
                   "snapshot before it is whole; the next program that opens the archive saves the tail beside it "
                   "and cuts it off",
-                  size, info->committed_bytes);
+                  size, info->file_bytes - info->torn_bytes);
     }
 }
 

@@ -88,8 +88,9 @@ static enum savepoint_status add_seal(struct svp_append *append, struct savepoin
     struct svp_buffer body = {0};
     const struct svp_seal seal = {append->committed_bytes, svp_host_time_ns()};
     svp_seal_write(&body, &seal);
-    enum savepoint_status status = body.failed ? SAVEPOINT_NO_MEMORY
-                                               : add_record(append, SVP_SEAL, body.bytes, body.count, error);
+    enum savepoint_status status =
+        body.failed ? svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory to write", append->source.path)
+                    : add_record(append, SVP_SEAL, body.bytes, body.count, error);
     svp_buffer_free(&body);
     return status;
 }
@@ -168,9 +169,6 @@ static void seal(struct svp_append *append)
 static enum savepoint_status sync_and_seal(struct svp_append *append, struct savepoint_error *error)
 {
     int code = svp_file_sync(&append->source.file);
-    if (code == 0 && append->created && !append->folder_synced) {
-        code = svp_file_sync_folder(append->source.path);
-    }
     if (code != 0) {
         append->poisoned = true; /* a second try may report success for pages the kernel has dropped */
         svp_status_os(error, code, "sync",
@@ -182,7 +180,6 @@ static enum savepoint_status sync_and_seal(struct svp_append *append, struct sav
         }
         return SAVEPOINT_UNCERTAIN;
     }
-    append->folder_synced = true;
     seal(append);
     return SAVEPOINT_OK;
 }

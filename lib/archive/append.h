@@ -23,8 +23,6 @@ struct svp_append { /* one thread at a time */
     uint64_t durable_bytes;     /* all bytes before are known durable */
     bool segment_written;       /* this writer's own */
     uint64_t newest_segment;    /* offset; meaningful once segment_written or in its transaction */
-    bool created;               /* the name must be made durable with the first sync */
-    bool folder_synced;
     bool poisoned;
 
     bool seal_written;          /* a SEAL stands behind committed_bytes */

@@ -55,8 +55,8 @@ static enum savepoint_status load(struct savepoint_archive *archive, struct save
     }
     archive->source.limit = archive->log.committed_bytes;
     svp_reader_open(&archive->reader, &archive->source);
-    return svp_catalog_open(&archive->catalog, &archive->source, &archive->log.end, archive->log.has_end,
-                            archive->log.sealed_bytes, error);
+    return svp_catalog_open(&archive->catalog, &archive->source, archive->log.segment.alignment, &archive->log.end,
+                            archive->log.has_end, archive->log.sealed_bytes, error);
 }
 
 enum savepoint_status savepoint_archive_open(struct savepoint_archive **archive, const char *path,

@@ -78,12 +78,13 @@ static void drop_deleted_refs(struct svp_catalog *catalog)
 }
 
 enum savepoint_status svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source,
-                                       const struct svp_end *end, bool has_end, uint64_t sealed_bytes,
-                                       struct savepoint_error *error)
+                                       uint32_t alignment, const struct svp_end *end, bool has_end,
+                                       uint64_t sealed_bytes, struct savepoint_error *error)
 {
     struct svp_buffer body = {0};
     enum savepoint_status status = SAVEPOINT_OK;
-    *catalog = (struct svp_catalog){.source = source, .has_end = has_end, .sealed_bytes = sealed_bytes};
+    *catalog = (struct svp_catalog){
+        .source = source, .alignment = alignment, .has_end = has_end, .sealed_bytes = sealed_bytes};
     if (has_end) {
         catalog->end = *end;
     }
@@ -159,7 +160,7 @@ void svp_catalog_describe(const struct svp_catalog *catalog, struct savepoint_sn
     snapshot->time_ns = commit->time_ns;
     snapshot->changed_pages = commit->pages_stored;
     snapshot->region_pages = commit->region_pages;
-    snapshot->stored_bytes = offset - commit->transaction_start;
+    snapshot->stored_bytes = svp_end_of_commit(offset, commit->label_bytes, catalog->alignment) - commit->transaction_start;
     snapshot->pause_ns = commit->pause_ns;
     snapshot->file_offset = offset;
     snapshot->region_count = commit->region_count;
@@ -179,47 +180,42 @@ enum savepoint_status svp_catalog_at(const struct svp_catalog *catalog, struct s
     return status;
 }
 
-/* Walks from a commit by its parents (or in file order) to the next one that was not dropped. */
-static enum savepoint_status step(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
-                                  uint64_t offset, bool by_parent, struct savepoint_error *error)
-{
-    for (;;) {
-        struct svp_commit commit;
-        enum savepoint_status status = svp_source_commit(catalog->source, &commit, offset, error);
-        if (status != SAVEPOINT_OK) {
-            return status;
-        }
-        offset = by_parent ? commit.parent : commit.previous;
-        if (offset == 0) {
-            return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "%s: there is no %s snapshot", catalog->source->path,
-                                   by_parent ? "older" : "earlier");
-        }
-        if (!svp_catalog_is_dropped(catalog, offset)) {
-            return svp_catalog_at(catalog, snapshot, offset, error);
-        }
-    }
-}
-
 enum savepoint_status svp_catalog_parent(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                          uint64_t commit_offset, struct savepoint_error *error)
 {
-    return step(catalog, snapshot, commit_offset, true, error);
+    do {
+        struct svp_commit commit;
+        enum savepoint_status status = svp_source_commit(catalog->source, &commit, commit_offset, error);
+        if (status != SAVEPOINT_OK) {
+            return status;
+        }
+        commit_offset = commit.parent;
+        if (commit_offset == 0) {
+            return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "%s: there is no older snapshot",
+                                   catalog->source->path);
+        }
+    } while (svp_catalog_is_dropped(catalog, commit_offset));
+    return svp_catalog_at(catalog, snapshot, commit_offset, error);
 }
 
 enum savepoint_status svp_catalog_previous(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                            uint64_t commit_offset, struct savepoint_error *error)
 {
-    return step(catalog, snapshot, commit_offset, false, error);
+    struct svp_commit commit;
+    enum savepoint_status status = svp_source_commit(catalog->source, &commit, commit_offset, error);
+    if (status == SAVEPOINT_OK && commit.previous == 0) {
+        status = svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "%s: there is no earlier snapshot",
+                                 catalog->source->path);
+    }
+    return status == SAVEPOINT_OK ? svp_catalog_at(catalog, snapshot, commit.previous, error) : status;
 }
 
 enum savepoint_status svp_catalog_newest(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                          struct savepoint_error *error)
 {
-    uint64_t newest = catalog->end.newest_commit;
-    if (newest == 0) {
+    if (catalog->end.newest_commit == 0) {
         return svp_status_fail(error, SAVEPOINT_EMPTY, "find", "%s: the archive holds no snapshot yet",
                                catalog->source->path);
     }
-    return svp_catalog_is_dropped(catalog, newest) ? step(catalog, snapshot, newest, false, error)
-                                                   : svp_catalog_at(catalog, snapshot, newest, error);
+    return svp_catalog_at(catalog, snapshot, catalog->end.newest_commit, error);
 }

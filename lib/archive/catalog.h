@@ -11,6 +11,7 @@
 
 struct svp_catalog {
     const struct svp_source *source;
+    uint32_t alignment; /* of the archive's transactions */
     bool has_end;
     struct svp_end end;
     uint64_t sealed_bytes;
@@ -22,8 +23,8 @@ struct svp_catalog {
 
 /* Loads references and tombstones. Damage among them is an error. */
 enum savepoint_status svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source,
-                                       const struct svp_end *end, bool has_end, uint64_t sealed_bytes,
-                                       struct savepoint_error *error);
+                                       uint32_t alignment, const struct svp_end *end, bool has_end,
+                                       uint64_t sealed_bytes, struct savepoint_error *error);
 void svp_catalog_close(struct svp_catalog *catalog);
 
 /* What the public API tells about a commit. */
@@ -34,7 +35,8 @@ enum savepoint_status svp_catalog_at(const struct svp_catalog *catalog, struct s
                                      uint64_t offset, struct savepoint_error *error);
 bool svp_catalog_is_dropped(const struct svp_catalog *catalog, uint64_t commit_offset);
 
-/* The nearest kept ancestor, the kept snapshot before in file order, the newest one. NOT_FOUND, EMPTY. */
+/* The nearest kept ancestor; the snapshot before in file order and the newest one, dropped ones included (their flag
+ * tells). NOT_FOUND, EMPTY. */
 enum savepoint_status svp_catalog_parent(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                          uint64_t commit_offset, struct savepoint_error *error);
 enum savepoint_status svp_catalog_previous(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,

@@ -31,6 +31,9 @@ struct wanted { /* what one walk over all snapshots looks for */
 
 static void look_at(struct wanted *wanted, const struct savepoint_snapshot *snapshot)
 {
+    if ((snapshot->flags & SAVEPOINT_SNAPSHOT_DROPPED) != 0) {
+        return;
+    }
     if (!wanted->found_label && wanted->label[0] != '\0' && strcmp(snapshot->label, wanted->label) == 0) {
         wanted->found_label = true;
         wanted->labelled = *snapshot;
@@ -185,7 +188,8 @@ enum savepoint_status svp_catalog_find_id(const struct svp_catalog *catalog, str
     struct savepoint_snapshot found;
     savepoint_id_format(id, text);
     enum savepoint_status status = svp_catalog_newest(catalog, &found, error);
-    while (status == SAVEPOINT_OK && memcmp(found.id.bytes, id->bytes, sizeof id->bytes) != 0) {
+    while (status == SAVEPOINT_OK && (memcmp(found.id.bytes, id->bytes, sizeof id->bytes) != 0 ||
+                                      (found.flags & SAVEPOINT_SNAPSHOT_DROPPED) != 0)) {
         status = svp_catalog_previous(catalog, &found, found.file_offset, error);
     }
     if (status == SAVEPOINT_NOT_FOUND || status == SAVEPOINT_EMPTY) {

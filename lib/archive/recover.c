@@ -129,7 +129,6 @@ static enum savepoint_status reseal(struct svp_append *append, const struct svp_
         at += done;
     }
     code = code == 0 ? svp_file_sync(&append->source.file) : code;
-    code = code == 0 ? svp_file_sync_folder(append->source.path) : code;
     svp_memory_free(chunk);
     if (code != 0) {
         return svp_status_os(error, code, "seal", "%s: the newest snapshots could not be made durable",
@@ -161,6 +160,14 @@ static void describe_writer(struct svp_segment *segment)
     segment->build_id_bytes = (uint32_t)svp_host_build_id(segment->build_id, sizeof segment->build_id);
 }
 
+/* Now, not with the first sync: a relative path may name another folder by then. */
+static enum savepoint_status make_name_durable(const struct svp_append *append, struct savepoint_error *error)
+{
+    int code = svp_file_sync_folder(append->source.path);
+    return code == 0 ? SAVEPOINT_OK
+                     : svp_status_os(error, code, "open", "%s: cannot make the archive's name durable", append->source.path);
+}
+
 static enum savepoint_status adopt_log(struct svp_append *append, const struct svp_log *log, struct svp_repair *repair,
                                        struct savepoint_error *error)
 {
@@ -190,7 +197,6 @@ static enum savepoint_status adopt_log(struct svp_append *append, const struct s
     append->seal_hash = log->seal_hash;
     append->segment = log->segment;
     append->previous_segment = log->segment;
-    append->created = append->created || !log->has_end;
     if (log->torn_bytes > 0) {
         status = cut_torn(append, log, repair, error);
     }
@@ -210,10 +216,9 @@ enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repa
 {
     struct svp_file file = SVP_FILE_NONE;
     struct svp_log log;
-    bool created = false;
     *append = (struct svp_append){.source = {.file = SVP_FILE_NONE}};
     *repair = (struct svp_repair){0};
-    int code = svp_file_open(&file, path, must_exist ? SVP_FILE_WRITE : SVP_FILE_CREATE, &created);
+    int code = svp_file_open(&file, path, must_exist ? SVP_FILE_WRITE : SVP_FILE_CREATE, NULL);
     if (code != 0) {
         return fail_open(path, code, must_exist, error);
     }
@@ -221,13 +226,15 @@ enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repa
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    append->created = created;
     status = lock(&append->source, error);
     if (status == SAVEPOINT_OK) {
         status = svp_log_open(&log, &append->source, error);
     }
     if (status == SAVEPOINT_OK) {
         status = adopt_log(append, &log, repair, error);
+    }
+    if (status == SAVEPOINT_OK && (repair->resealed || !append->has_end)) {
+        status = make_name_durable(append, error);
     }
     if (status != SAVEPOINT_OK) {
         svp_source_close(&append->source);

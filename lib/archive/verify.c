@@ -173,7 +173,8 @@ static enum savepoint_status verify_and_set(struct svp_append *append, const str
     struct svp_verify_pace pace = {0};
     uint64_t pages_checked = 0;
     enum savepoint_status status =
-        svp_catalog_open(&catalog, &append->source, &append->end, append->has_end, append->durable_bytes, error);
+        svp_catalog_open(&catalog, &append->source, append->segment.alignment,
+                                                    &append->end, append->has_end, append->durable_bytes, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }

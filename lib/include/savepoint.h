@@ -227,8 +227,8 @@ savepoint_grow(struct savepoint *session, const char *name, size_t bytes, struct
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_remove(struct savepoint *session, const char *name, struct savepoint_error *error);
 
-/* Leaves pages out of later snapshots (caches, scratch space): they count as zeros there, and a restore
- * leaves them untouched. `offset` and `bytes` are multiples of 4096 inside the region. */
+/* Leaves pages out of later snapshots (caches, scratch space): they count as zeros there, and a
+ * restore leaves pages untouched that are excluded here or were excluded in the snapshot. `offset` and `bytes` are multiples of 4096 inside the region. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_exclude(struct savepoint *session, const char *name, size_t offset, size_t bytes,
                   struct savepoint_error *error);
@@ -407,7 +407,8 @@ savepoint_archive_find_time(struct savepoint_archive *archive, struct savepoint_
                             struct savepoint_error *error);
 
 /* Walk all snapshots: newest() is the one committed last on any branch, previous() the one committed before
- * `*snapshot` in file order, parent() its nearest kept ancestor; NOT_FOUND at the end, EMPTY without any. */
+ * `*snapshot` in file order (both also show dropped ones, with their flag), parent() its nearest kept ancestor;
+ * NOT_FOUND at the end, EMPTY without any. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_archive_newest(struct savepoint_archive *archive, struct savepoint_snapshot *snapshot,
                          struct savepoint_error *error);

@@ -1,8 +1,7 @@
-/* vm.h - address space: mapping at a fixed address, growing, asking what is there */
+/* vm.h - address space: mapping at a fixed address, growing */
 #ifndef SVP_VM_H
 #define SVP_VM_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,9 +13,6 @@ int svp_vm_map(uintptr_t address, size_t bytes, size_t reserve_bytes);
 /* Makes [address + old_bytes, address + new_bytes) of a reserve memory. */
 int svp_vm_extend(uintptr_t address, size_t old_bytes, size_t new_bytes);
 void svp_vm_unmap(uintptr_t address, size_t bytes);
-
-/* True when all of the range is mapped readable and writable; else *bad is the first address that is not. */
-bool svp_vm_writable(uintptr_t address, size_t bytes, uintptr_t *bad);
 
 /* The window mapped regions are placed in by default; the start can be set by the environment. */
 uintptr_t svp_vm_map_base(void);

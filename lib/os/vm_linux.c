@@ -3,9 +3,8 @@
 #include "os/vm.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -70,66 +69,4 @@ uintptr_t svp_vm_map_base(void)
     unsigned long long base = text != NULL ? strtoull(text, &end, 0) : 0;
     bool usable = text != NULL && end != text && *end == '\0' && base != 0 && base % 65536 == 0;
     return usable ? (uintptr_t)base : (uintptr_t)MAP_BASE;
-}
-
-struct mapping { /* one line of /proc/self/maps */
-    uintptr_t start, end;
-    bool writable;
-};
-
-/* Parses "start-end perms ..."; the text may be cut anywhere after the permissions. */
-static bool parse_mapping(const char *line, struct mapping *mapping)
-{
-    char *at = NULL;
-    mapping->start = (uintptr_t)strtoull(line, &at, 16);
-    if (*at != '-') {
-        return false;
-    }
-    mapping->end = (uintptr_t)strtoull(at + 1, &at, 16);
-    mapping->writable = at[0] == ' ' && at[1] == 'r' && at[2] == 'w';
-    return at[0] == ' ';
-}
-
-/* Moves *covered on through the mappings of one line; false once the answer is known. */
-static bool cover(const char *line, uintptr_t *covered, uintptr_t end)
-{
-    struct mapping mapping;
-    if (!parse_mapping(line, &mapping) || mapping.end <= *covered) {
-        return true;
-    }
-    if (mapping.start > *covered || !mapping.writable) {
-        return false;
-    }
-    *covered = mapping.end;
-    return *covered < end;
-}
-
-bool svp_vm_writable(uintptr_t address, size_t bytes, uintptr_t *bad)
-{
-    char text[8192];
-    size_t held = 0;
-    uintptr_t covered = address;
-    int descriptor = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    bool more = descriptor >= 0;
-    while (more) {
-        ssize_t count = read(descriptor, text + held, sizeof text - 1 - held);
-        if (count <= 0) {
-            break;
-        }
-        held += (size_t)count;
-        text[held] = '\0';
-        char *line = text;
-        char *line_end;
-        while (more && (line_end = strchr(line, '\n')) != NULL) {
-            more = cover(line, &covered, address + bytes);
-            line = line_end + 1;
-        }
-        held -= (size_t)(line - text);
-        memmove(text, line, held);
-    }
-    if (descriptor >= 0) {
-        close(descriptor);
-    }
-    *bad = covered;
-    return covered >= address + bytes;
 }

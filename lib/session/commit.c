@@ -49,7 +49,7 @@ static bool list_excluded(struct svp_region_entry *entry, const struct svp_regio
             last->page_count++;
         } else {
             void *grown = svp_memory_resize(entry->excluded, entry->excluded_count + 1, sizeof *entry->excluded);
-            if (grown == NULL || entry->excluded_count == SVP_EXCLUDED_MAX) {
+            if (grown == NULL) {
                 return false;
             }
             entry->excluded = grown;
@@ -164,8 +164,8 @@ static enum savepoint_status write_opening(struct savepoint *session, struct svp
     }
     draft->ordered = ordered_regions(take);
     if (draft->ordered == NULL || !list_regions(session, draft->ordered, take->capture_count, &draft->table)) {
-        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory, or more than %u excluded ranges",
-                               session->append.source.path, SVP_EXCLUDED_MAX);
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory",
+                               session->append.source.path);
     }
     status = write_regions(session, &draft->table, &draft->commit, error);
     return status == SAVEPOINT_OK ? write_metadata(session, take, &draft->commit, error) : status;

@@ -4,8 +4,28 @@
 #include <string.h>
 
 #include "format/memory.h"
-#include "os/vm.h"
 #include "status.h"
+#include "watch/mapping.h"
+
+/* What a region keeps per page, for `pages` pages of zeros; false: no memory, nothing kept. */
+static bool open_pages(struct svp_region *region, uint64_t pages)
+{
+    region->shadow = svp_memory_zalloc((size_t)pages, SVP_PAGE_BYTES);
+    region->states = svp_memory_zalloc((size_t)pages, sizeof *region->states);
+    return region->shadow != NULL && region->states != NULL && svp_pageset_open(&region->excluded, pages) &&
+           svp_pageset_open(&region->pending, pages) && svp_pageset_open(&region->no_base, pages) &&
+           svp_tree_open(&region->tree, pages);
+}
+
+static void close_pages(struct svp_region *region)
+{
+    svp_pageset_close(&region->excluded);
+    svp_pageset_close(&region->pending);
+    svp_pageset_close(&region->no_base);
+    svp_tree_close(&region->tree);
+    svp_memory_free(region->shadow);
+    svp_memory_free(region->states);
+}
 
 struct svp_region *svp_region_new(const char *name, uint8_t *base, size_t bytes)
 {
@@ -17,13 +37,7 @@ struct svp_region *svp_region_new(const char *name, uint8_t *base, size_t bytes)
     region->bytes = bytes;
     region->pages = bytes / SVP_PAGE_BYTES;
     strcpy(region->name, name); /* its length was checked */
-    region->shadow = svp_memory_zalloc((size_t)region->pages, SVP_PAGE_BYTES);
-    region->states = svp_memory_zalloc((size_t)region->pages, sizeof *region->states);
-    bool enough = region->shadow != NULL && region->states != NULL &&
-                  svp_pageset_open(&region->excluded, region->pages) &&
-                  svp_pageset_open(&region->pending, region->pages) &&
-                  svp_pageset_open(&region->no_base, region->pages) && svp_tree_open(&region->tree, region->pages);
-    if (!enough) {
+    if (!open_pages(region, region->pages)) {
         svp_region_free(region);
         return NULL;
     }
@@ -34,12 +48,7 @@ struct svp_region *svp_region_new(const char *name, uint8_t *base, size_t bytes)
 void svp_region_free(struct svp_region *region)
 {
     if (region != NULL) {
-        svp_pageset_close(&region->excluded);
-        svp_pageset_close(&region->pending);
-        svp_pageset_close(&region->no_base);
-        svp_tree_close(&region->tree);
-        svp_memory_free(region->shadow);
-        svp_memory_free(region->states);
+        close_pages(region);
         svp_memory_free(region->ranges);
         svp_memory_free(region);
     }
@@ -47,23 +56,27 @@ void svp_region_free(struct svp_region *region)
 
 bool svp_region_resize(struct svp_region *region, size_t bytes)
 {
-    uint64_t pages = bytes / SVP_PAGE_BYTES;
-    uint64_t before = region->pages;
-    /* Each step leaves the region valid for its old size, so stopping anywhere is safe. */
-    uint8_t *shadow = svp_memory_resize(region->shadow, (size_t)pages, SVP_PAGE_BYTES);
-    if (shadow == NULL) {
+    struct svp_region grown = *region;
+    grown.bytes = bytes;
+    grown.pages = bytes / SVP_PAGE_BYTES;
+    grown.excluded = grown.pending = grown.no_base = (struct svp_pageset){0};
+    grown.tree = (struct svp_tree){0};
+    if (!open_pages(&grown, grown.pages)) {
+        close_pages(&grown);
         return false;
     }
-    region->shadow = shadow;
-    struct svp_page_state *states = svp_memory_resize(region->states, (size_t)pages, sizeof *states);
-    if (states == NULL) {
-        return false;
+    memcpy(grown.shadow, region->shadow, (size_t)region->pages * SVP_PAGE_BYTES);
+    memcpy(grown.states, region->states, (size_t)region->pages * sizeof *region->states);
+    svp_pageset_unite(&grown.excluded, &region->excluded);
+    svp_pageset_unite(&grown.pending, &region->pending);
+    svp_pageset_unite(&grown.no_base, &region->no_base);
+    svp_pageset_add(&grown.pending, region->pages, grown.pages - region->pages);
+    for (uint64_t page = 0; page < region->pages; page++) {
+        svp_tree_update(&grown.tree, page, &region->tree.hashes[0][page]);
     }
-    region->states = states;
-    memset(shadow + before * SVP_PAGE_BYTES, 0, (size_t)(pages - before) * SVP_PAGE_BYTES);
-    memset(states + before, 0, (size_t)(pages - before) * sizeof *states);
-    return svp_pageset_grow(&region->excluded, pages) && svp_pageset_grow(&region->no_base, pages) &&
-           svp_pageset_grow(&region->pending, pages) && svp_tree_grow(&region->tree, pages);
+    close_pages(region);
+    *region = grown;
+    return true;
 }
 
 enum savepoint_status svp_region_arm(struct svp_region *region, uintptr_t start, size_t bytes,
@@ -123,22 +136,23 @@ enum savepoint_status svp_region_collect(struct svp_region *region, enum svp_wat
                                          struct savepoint_error *error)
 {
     enum savepoint_status status = SAVEPOINT_OK;
-    uintptr_t bad = 0;
     for (size_t i = 0; i < region->range_count; i++) {
         enum savepoint_status failure = collect_range(region, &region->ranges[i], mode, written, runs, error);
         status = failure != SAVEPOINT_OK ? failure : status;
     }
-    if (status != SAVEPOINT_OK && !svp_vm_writable((uintptr_t)region->base, region->bytes, &bad)) {
+    struct savepoint_error found = {0};
+    if (status != SAVEPOINT_OK &&
+        svp_mapping_check((uintptr_t)region->base, region->bytes, NULL, &found) != SAVEPOINT_OK) {
         return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "collect",
-                               "region '%.80s': the memory at %#llx is gone or no longer readable and writable: remove the "
-                               "region before unmapping it",
-                               region->name, (unsigned long long)bad);
+                               "region '%.80s': its memory is gone: remove the region before unmapping it: %.200s",
+                               region->name, found.message);
     }
     return SAVEPOINT_OK;
 }
 
-void svp_region_zero_hash(struct svp_region *region, uint64_t page)
+void svp_region_forget(struct svp_region *region, uint64_t page)
 {
+    region->states[page] = (struct svp_page_state){0};
     const struct svp_hash zero = svp_tree_zero_page();
     svp_tree_update(&region->tree, page, &zero);
 }

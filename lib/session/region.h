@@ -7,7 +7,7 @@
 /* A region over [base, base + bytes): memory of its own, nothing watched yet. NULL: no memory. */
 struct svp_region *svp_region_new(const char *name, uint8_t *base, size_t bytes);
 void svp_region_free(struct svp_region *region);
-/* Room for more pages; the new ones are zeros, never stored. False: no memory, all as before. */
+/* Makes it larger; the new pages are pending. False: no memory, all as before. */
 bool svp_region_resize(struct svp_region *region, size_t bytes);
 
 /* Watches [start, start + bytes), a part of the region. */
@@ -22,7 +22,7 @@ enum savepoint_status svp_region_collect(struct svp_region *region, enum svp_wat
                                          struct svp_pageset *written, struct svp_watch_run *runs,
                                          struct savepoint_error *error);
 
-/* Forgets what is stored of a page: it counts as zeros (tree) until stored again. */
-void svp_region_zero_hash(struct svp_region *region, uint64_t page);
+/* Forgets what is stored of a page (it is excluded): it counts as zeros until it is stored again. */
+void svp_region_forget(struct svp_region *region, uint64_t page);
 
 #endif

@@ -67,18 +67,6 @@ enum savepoint_status svp_regions_check_range(const struct savepoint *session, c
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status check_memory(const char *name, uintptr_t start, size_t bytes,
-                                          struct savepoint_error *error)
-{
-    uintptr_t bad = 0;
-    if (!svp_vm_writable(start, bytes, &bad)) {
-        return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "watch",
-                               "region '%.80s': the memory at %#" PRIxPTR " is not mapped, or not readable and writable", name,
-                               bad);
-    }
-    return SAVEPOINT_OK;
-}
-
 /* The session's instance of a backend, opened at first use. */
 static enum savepoint_status watch_of(struct savepoint *session, struct svp_watch **watch,
                                       const struct svp_watch_backend *backend, struct savepoint_error *error)
@@ -150,7 +138,6 @@ enum savepoint_status savepoint_watch(struct savepoint *session, const char *nam
     enum savepoint_status status = svp_session_check(session, "watch", error);
     status = status == SAVEPOINT_OK ? svp_regions_check_name(session, name, error) : status;
     status = status == SAVEPOINT_OK ? svp_regions_check_range(session, name, (uintptr_t)base, bytes, error) : status;
-    status = status == SAVEPOINT_OK ? check_memory(name, (uintptr_t)base, bytes, error) : status;
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -199,16 +186,11 @@ enum savepoint_status savepoint_grow(struct savepoint *session, const char *name
         return svp_status_os(error, code, "grow", "region '%.80s': cannot map %zu more bytes", name, added);
     }
     status = svp_regions_check_range(session, name, behind, added, error);
-    status = status == SAVEPOINT_OK ? check_memory(name, behind, added, error) : status;
-    if (status == SAVEPOINT_OK && !svp_region_resize(region, wanted)) {
-        status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "grow", "region '%.80s': no memory to grow", name);
-    }
     status = status == SAVEPOINT_OK ? svp_region_arm(region, behind, added, error) : status;
-    if (status == SAVEPOINT_OK) {
-        uint64_t before = region->pages;
-        region->bytes = wanted;
-        region->pages = wanted / SVP_PAGE_BYTES;
-        svp_pageset_add(&region->pending, before, region->pages - before);
+    if (status == SAVEPOINT_OK && !svp_region_resize(region, wanted)) {
+        region->backend->remove(region->watch, behind, added);
+        region->range_count--;
+        status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "grow", "region '%.80s': no memory to grow", name);
     }
     return status;
 }
@@ -249,15 +231,40 @@ static enum savepoint_status find_pages(struct savepoint *session, struct svp_re
     return status;
 }
 
+/* Ranges of neighbouring excluded pages: the format has a limit for them. */
+static uint64_t count_ranges(const struct svp_pageset *excluded)
+{
+    uint64_t ranges = 0;
+    uint64_t before = SVP_PAGESET_NONE;
+    uint64_t page = svp_pageset_next(excluded, 0);
+    for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(excluded, page + 1)) {
+        ranges += before == SVP_PAGESET_NONE || page != before + 1 ? 1 : 0;
+        before = page;
+    }
+    return ranges;
+}
+
+/* Adding or taking away one range makes at most one range more. */
+static enum savepoint_status check_range_count(const struct svp_region *region, const char *operation,
+                                               struct savepoint_error *error)
+{
+    if (count_ranges(&region->excluded) >= SVP_EXCLUDED_MAX) {
+        return svp_status_fail(error, SAVEPOINT_LIMIT, operation, "region '%.80s' has %u excluded ranges already: join some",
+                               region->name, SVP_EXCLUDED_MAX);
+    }
+    return SAVEPOINT_OK;
+}
+
 enum savepoint_status savepoint_exclude(struct savepoint *session, const char *name, size_t offset, size_t bytes,
                                         struct savepoint_error *error)
 {
     struct svp_region *region = NULL;
     enum savepoint_status status = find_pages(session, &region, name, offset, bytes, "exclude", error);
+    status = status == SAVEPOINT_OK ? check_range_count(region, "exclude", error) : status;
     if (status == SAVEPOINT_OK) {
         svp_pageset_add(&region->excluded, offset / SVP_PAGE_BYTES, bytes / SVP_PAGE_BYTES);
         for (size_t at = offset; at < offset + bytes; at += SVP_PAGE_BYTES) {
-            svp_region_zero_hash(region, at / SVP_PAGE_BYTES);
+            svp_region_forget(region, at / SVP_PAGE_BYTES);
         }
     }
     return status;
@@ -268,6 +275,7 @@ enum savepoint_status savepoint_include(struct savepoint *session, const char *n
 {
     struct svp_region *region = NULL;
     enum savepoint_status status = find_pages(session, &region, name, offset, bytes, "include", error);
+    status = status == SAVEPOINT_OK ? check_range_count(region, "include", error) : status;
     if (status == SAVEPOINT_OK) {
         svp_pageset_remove(&region->excluded, offset / SVP_PAGE_BYTES, bytes / SVP_PAGE_BYTES);
         svp_pageset_add(&region->pending, offset / SVP_PAGE_BYTES, bytes / SVP_PAGE_BYTES);

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "format/memory.h"
-#include "os/vm.h"
 #include "session/commit.h"
 #include "session/options.h"
 #include "session/region.h"
 #include "status.h"
+#include "watch/mapping.h"
 
 /* ---- matching the regions here with those of the snapshot */
 
@@ -105,12 +105,10 @@ static void find_differing(struct svp_restore_part *part, bool all)
 {
     const struct svp_region *region = part->region;
     for (uint64_t page = 0; page < region->pages; page++) {
-        if (part->offsets[page] != 0 && svp_region_excludes(part->entry, page)) {
-            part->offsets[page] = 0;
-        }
+        bool excluded = svp_pageset_has(&region->excluded, page) || svp_region_excludes(part->entry, page);
         bool differs = all || svp_pageset_has(&region->pending, page) || svp_pageset_has(&region->no_base, page) ||
                        region->states[page].record_offset != part->offsets[page];
-        if (differs && !svp_pageset_has(&region->excluded, page)) {
+        if (differs && !excluded) {
             svp_pageset_add(&part->differing, page, 1);
         }
     }
@@ -214,7 +212,6 @@ static enum savepoint_status prepare_memory(struct svp_restore *restore, struct 
     for (size_t i = 0; i < restore->part_count; i++) {
         const struct svp_restore_part *part = &restore->parts[i];
         struct svp_region *region = part->region;
-        uintptr_t bad = 0;
         for (size_t k = 0; k < region->range_count && part->differing_pages > 0; k++) {
             enum savepoint_status status = region->backend->prepare(region->watch, region->ranges[k].start,
                                                                     region->ranges[k].bytes, error);
@@ -222,14 +219,33 @@ static enum savepoint_status prepare_memory(struct svp_restore *restore, struct 
                 return status;
             }
         }
-        if (part->differing_pages > 0 && !svp_vm_writable((uintptr_t)region->base, region->bytes, &bad)) {
+        struct savepoint_error found = {0};
+        if (part->differing_pages > 0 &&
+            svp_mapping_check((uintptr_t)region->base, region->bytes, NULL, &found) != SAVEPOINT_OK) {
             return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "restore",
-                                   "region '%.80s': the memory at %#llx cannot be written: make it readable and writable; "
-                                   "nothing was changed",
-                                   region->name, (unsigned long long)bad);
+                                   "region '%.80s' cannot be written, nothing was changed: %.200s", region->name,
+                                   found.message);
         }
     }
     return SAVEPOINT_OK;
+}
+
+/* Pages left out there or here stay as they are; of those the snapshot left out
+ * nothing is known, so the next take stores them whole. */
+static void mark_excluded(struct svp_region *region, const struct svp_region_entry *entry)
+{
+    for (uint32_t i = 0; i < entry->excluded_count; i++) {
+        const struct svp_excluded *range = &entry->excluded[i];
+        svp_pageset_add(&region->pending, range->first_page, range->page_count);
+        svp_pageset_add(&region->no_base, range->first_page, range->page_count);
+        for (uint64_t page = range->first_page; page < range->first_page + range->page_count; page++) {
+            svp_region_forget(region, page);
+        }
+    }
+    uint64_t page = svp_pageset_next(&region->excluded, 0);
+    for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&region->excluded, page + 1)) {
+        svp_region_forget(region, page);
+    }
 }
 
 /* The memory stands at the target and nothing is pending. What the watch reports now are the restore's own writes, as
@@ -242,6 +258,7 @@ static void settle(struct savepoint *session, struct svp_restore *restore)
         svp_region_collect(region, SVP_WATCH_REARM, &region->pending, session->runs, NULL);
         svp_pageset_clear(&region->pending);
         svp_pageset_clear(&region->no_base);
+        mark_excluded(region, restore->parts[i].entry);
     }
 }
 

@@ -129,8 +129,8 @@ static enum savepoint_status open_archive(struct savepoint *session, const char 
         return status;
     }
     svp_reader_open(&session->reader, &session->append.source);
-    status = svp_catalog_open(&session->catalog, &session->append.source, &session->append.end,
-                              session->append.has_end, session->append.durable_bytes, error);
+    status = svp_catalog_open(&session->catalog, &session->append.source, session->append.segment.alignment,
+                              &session->append.end, session->append.has_end, session->append.durable_bytes, error);
     status = status == SAVEPOINT_OK ? read_next_region_id(session, error) : status;
     note_repair(session);
     session->positioned =
