@@ -1,10 +1,12 @@
 /* evidence.c - is there proof that damaged bytes were durable once? */
 #include "archive/evidence.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "format/memory.h"
 #include "format/record.h"
+#include "status.h"
 
 enum { CHUNK_BYTES = 1 << 18 };
 
@@ -19,25 +21,24 @@ static bool proves(const struct svp_source *source, const uint8_t *header, uint6
     return later || record.type == SVP_SEAL;
 }
 
-bool svp_evidence_after(const struct svp_source *source, uint64_t offset, uint64_t file_bytes, uint64_t transaction)
+enum savepoint_status svp_evidence_after(const struct svp_source *source, bool *found, uint64_t offset,
+                                         uint64_t file_bytes, uint64_t transaction, struct savepoint_error *error)
 {
     uint8_t *chunk = svp_memory_alloc(CHUNK_BYTES + SVP_HEADER_BYTES);
-    bool found = false;
+    int code = chunk == NULL ? ENOMEM : 0;
+    *found = false;
     uint64_t at = (offset + 8) & ~UINT64_C(7);
-    while (chunk != NULL && !found && at + SVP_HEADER_BYTES <= file_bytes) {
+    while (code == 0 && !*found && at + SVP_HEADER_BYTES <= file_bytes) {
         size_t held = 0;
-        if (svp_file_read(&source->file, chunk, CHUNK_BYTES + SVP_HEADER_BYTES, at, &held) != 0) {
-            break;
-        }
-        size_t usable = held < SVP_HEADER_BYTES ? 0 : held - SVP_HEADER_BYTES + 1;
-        for (size_t i = 0; i < usable && i < CHUNK_BYTES && !found; i += 8) {
-            found = memcmp(chunk + i, svp_record_magic, sizeof svp_record_magic) == 0 &&
-                    proves(source, chunk + i, at + i, transaction);
+        code = svp_file_read(&source->file, chunk, CHUNK_BYTES + SVP_HEADER_BYTES, at, &held);
+        size_t usable = code != 0 || held < SVP_HEADER_BYTES ? 0 : held - SVP_HEADER_BYTES + 1;
+        for (size_t i = 0; i < usable && i < CHUNK_BYTES && !*found; i += 8) {
+            *found = memcmp(chunk + i, svp_record_magic, sizeof svp_record_magic) == 0 &&
+                     proves(source, chunk + i, at + i, transaction);
         }
         at += CHUNK_BYTES;
     }
-    /* Without memory to look, assume the worst: nothing is cut. */
-    bool unknown = chunk == NULL;
     svp_memory_free(chunk);
-    return found || unknown;
+    /* Without having looked, nothing may be called torn: it would be cut. */
+    return code == 0 ? SAVEPOINT_OK : svp_status_os(error, code, "open", "%s: cannot read its end", source->path);
 }

@@ -7,8 +7,9 @@
 
 #include "archive/source.h"
 
-/* True when behind `offset` stands a valid record header of a transaction above `transaction` that is not FLOATING,
+/* *found: behind `offset` stands a valid record header of a transaction above `transaction` that is not FLOATING,
  * or a valid SEAL: then the bytes at `offset` were durable, and damage there is corruption, not a torn tail. */
-bool svp_evidence_after(const struct svp_source *source, uint64_t offset, uint64_t file_bytes, uint64_t transaction);
+enum savepoint_status svp_evidence_after(const struct svp_source *source, bool *found, uint64_t offset,
+                                         uint64_t file_bytes, uint64_t transaction, struct savepoint_error *error);
 
 #endif

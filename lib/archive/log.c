@@ -21,6 +21,18 @@ enum savepoint_status svp_log_end(const struct svp_source *source, struct svp_en
     return status;
 }
 
+/* While an archive is opened, "these bytes are not valid" must not be confused with "this process could not read them":
+ * the first failure of the second kind ends the opening. */
+static bool holds(struct svp_log *log, enum savepoint_status status, const struct savepoint_error *found)
+{
+    bool about_bytes = status == SAVEPOINT_CORRUPT || status == SAVEPOINT_UNSUPPORTED;
+    if (status != SAVEPOINT_OK && !about_bytes && log->trouble == SAVEPOINT_OK) {
+        log->trouble = status;
+        log->trouble_error = *found;
+    }
+    return status == SAVEPOINT_OK;
+}
+
 static void adopt_end(struct svp_log *log, const struct svp_end *end, const struct svp_record *record)
 {
     log->has_end = true;
@@ -40,11 +52,12 @@ static bool end_before(struct svp_log *log, struct svp_source *source, uint64_t 
     uint64_t salt = 0;
     struct svp_record record;
     struct svp_end end;
+    struct savepoint_error found = {0};
     if (boundary < SVP_FILE_ALIGNMENT ||
-        svp_source_bytes(source, trailer, sizeof trailer, boundary - sizeof trailer, NULL) != SAVEPOINT_OK ||
+        !holds(log, svp_source_bytes(source, trailer, sizeof trailer, boundary - sizeof trailer, &found), &found) ||
         !svp_trailer_read(trailer, &offset, &salt) || offset >= boundary ||
         (source->salt_known && source->salt != salt) ||
-        svp_log_end(source, &end, &record, offset, NULL) != SAVEPOINT_OK ||
+        !holds(log, svp_log_end(source, &end, &record, offset, &found), &found) ||
         offset + svp_record_bytes(&record) != boundary) {
         return false;
     }
@@ -59,7 +72,7 @@ static void find_last_end(struct svp_log *log, struct svp_source *source, bool m
     uint64_t boundary = log->file_bytes & ~(uint64_t)(SVP_FILE_ALIGNMENT - 1);
     uint64_t stop = magic || boundary < foreign_search_bytes ? 0 : boundary - foreign_search_bytes;
     for (; boundary > stop; boundary -= SVP_FILE_ALIGNMENT) {
-        if (end_before(log, source, boundary)) {
+        if (end_before(log, source, boundary) || log->trouble != SAVEPOINT_OK) {
             return;
         }
     }
@@ -70,7 +83,8 @@ static void find_seal(struct svp_log *log, struct svp_source *source)
     struct svp_record record;
     struct svp_buffer body = {0};
     struct svp_seal seal;
-    if (svp_source_record(source, &record, &body, log->committed_bytes, SVP_SEAL, NULL) == SAVEPOINT_OK &&
+    struct savepoint_error found = {0};
+    if (holds(log, svp_source_record(source, &record, &body, log->committed_bytes, SVP_SEAL, &found), &found) &&
         svp_seal_read(&seal, body.bytes, body.count) == SVP_GOOD && seal.sealed_bytes == log->committed_bytes) {
         log->sealed = true;
         log->seal_hash = record.header_hash;
@@ -116,6 +130,28 @@ enum savepoint_status svp_log_check(const struct svp_source *source, uint64_t st
     return status;
 }
 
+/* True when the damage at `bad`, in transaction `transaction`, is corruption: something later proves it was durable. */
+static bool was_durable(struct svp_log *log, const struct svp_source *source, uint64_t bad, uint64_t transaction)
+{
+    bool found = false;
+    struct savepoint_error error = {0};
+    holds(log, svp_evidence_after(source, &found, bad, log->file_bytes, transaction, &error), &error);
+    return found;
+}
+
+/* The history ends at `last_good`: what lies behind it was never finished. */
+static void cut_back(struct svp_log *log, struct svp_source *source, struct svp_log *last_good)
+{
+    last_good->sealed_bytes = log->sealed_bytes;
+    last_good->committed_bytes = last_good->has_end ? last_good->committed_bytes : 0;
+    last_good->kept_bytes = last_good->committed_bytes;
+    last_good->sealed = false;
+    *log = *last_good;
+    if (log->has_end) {
+        find_seal(log, source);
+    }
+}
+
 /* Everything above the last seal is checked. What breaks there is corruption if something later proves that it was
  * durable; otherwise the history ends before it. */
 static void check_unsealed(struct svp_log *log, struct svp_source *source)
@@ -126,31 +162,30 @@ static void check_unsealed(struct svp_log *log, struct svp_source *source)
     last_good.has_end = false;
     last_good.transaction = 0;
     if (start > 0 && !end_before(&last_good, source, start)) {
+        log->trouble = last_good.trouble;
+        log->trouble_error = last_good.trouble_error;
         log->damage_offset = start - SVP_TRAILER_BYTES;
         return;
     }
-    while (start < committed) {
+    while (start < committed && log->trouble == SAVEPOINT_OK) {
         uint64_t end_offset = 0;
         uint64_t bad = start;
         struct svp_record record;
         struct svp_end end;
-        if (svp_log_check(source, start, last_good.transaction + 1, &end_offset, &bad, NULL) == SAVEPOINT_OK &&
-            svp_log_end(source, &end, &record, end_offset, NULL) == SAVEPOINT_OK) {
+        struct savepoint_error found = {0};
+        if (holds(log, svp_log_check(source, start, last_good.transaction + 1, &end_offset, &bad, &found), &found) &&
+            holds(log, svp_log_end(source, &end, &record, end_offset, &found), &found)) {
             adopt_end(&last_good, &end, &record);
             start = last_good.committed_bytes;
             continue;
         }
-        if (svp_evidence_after(source, bad, log->file_bytes, last_good.transaction + 1)) {
-            log->damage_offset = bad;
+        if (log->trouble != SAVEPOINT_OK) {
             return;
         }
-        last_good.sealed_bytes = log->sealed_bytes;
-        last_good.kept_bytes = last_good.has_end ? last_good.committed_bytes : 0;
-        last_good.committed_bytes = last_good.kept_bytes;
-        last_good.sealed = false;
-        *log = last_good;
-        if (log->has_end) {
-            find_seal(log, source);
+        if (was_durable(log, source, bad, last_good.transaction + 1)) {
+            log->damage_offset = bad;
+        } else if (log->trouble == SAVEPOINT_OK) {
+            cut_back(log, source, &last_good);
         }
         return;
     }
@@ -200,13 +235,14 @@ static enum savepoint_status judge_without_end(struct svp_log *log, struct svp_s
     if (!magic) {
         return svp_status_fail(error, SAVEPOINT_NOT_AN_ARCHIVE, "open", "%s: not a savepoint archive", source->path);
     }
-    if (svp_evidence_after(source, 0, log->file_bytes, 1)) {
+    if (was_durable(log, source, 0, 1)) {
         return svp_status_at(error, SAVEPOINT_CORRUPT, 0, "open",
                              "%s: the only transaction is damaged; nothing can be read", source->path);
     }
+    struct savepoint_error found = {0};
     log->newborn = true;
     log->torn_bytes = log->file_bytes;
-    if (svp_source_header(source, &record, 0, NULL) == SAVEPOINT_OK && record.type == SVP_SEGMENT) {
+    if (holds(log, svp_source_header(source, &record, 0, &found), &found) && record.type == SVP_SEGMENT) {
         enum savepoint_status status = read_segment(log, source, 0, error);
         log->newborn = status != SAVEPOINT_OK;
         return status == SAVEPOINT_UNSUPPORTED ? status : SAVEPOINT_OK;
@@ -214,27 +250,62 @@ static enum savepoint_status judge_without_end(struct svp_log *log, struct svp_s
     return SAVEPOINT_OK;
 }
 
-static bool starts_with_magic(const struct svp_log *log, const struct svp_source *source)
+static bool starts_with_magic(struct svp_log *log, const struct svp_source *source)
 {
     uint8_t start[sizeof svp_record_magic];
-    size_t done = 0;
+    struct savepoint_error found = {0};
     size_t wanted = log->file_bytes < sizeof start ? (size_t)log->file_bytes : sizeof start;
-    return svp_file_read(&source->file, start, wanted, 0, &done) == 0 && done == wanted &&
+    return holds(log, svp_source_bytes(source, start, wanted, 0, &found), &found) &&
            memcmp(start, svp_record_magic, wanted) == 0;
 }
 
 static void judge_tail(struct svp_log *log, const struct svp_source *source)
 {
-    if (log->file_bytes == log->kept_bytes) {
+    if (log->file_bytes == log->kept_bytes || log->trouble != SAVEPOINT_OK) {
         return;
     }
-    if (log->damage_offset == SVP_NO_OFFSET &&
-        svp_evidence_after(source, log->kept_bytes, log->file_bytes, log->transaction + 1)) {
+    if (log->damage_offset == SVP_NO_OFFSET && was_durable(log, source, log->kept_bytes, log->transaction + 1)) {
         uint64_t end_offset;
-        svp_log_check(source, log->committed_bytes, log->transaction + 1, &end_offset, &log->damage_offset, NULL);
+        struct savepoint_error found = {0};
+        holds(log,
+              svp_log_check(source, log->committed_bytes, log->transaction + 1, &end_offset, &log->damage_offset, &found),
+              &found);
         return;
     }
     log->torn_bytes = log->file_bytes - log->kept_bytes;
+}
+
+/* The steps of SPEC.md section 3, "Opening a file". */
+static enum savepoint_status read_state(struct svp_log *log, struct svp_source *source, struct savepoint_error *error)
+{
+    struct svp_record record;
+    struct savepoint_error found = {0};
+    bool magic = starts_with_magic(log, source);
+    if (magic && holds(log, read_segment(log, source, 0, &found), &found) &&
+        log->segment.alignment == SVP_STREAM_ALIGNMENT) {
+        return svp_log_open_stream(log, source, error);
+    }
+    find_last_end(log, source, magic);
+    if (log->trouble != SAVEPOINT_OK) {
+        return SAVEPOINT_OK; /* the caller looks at it */
+    }
+    if (!log->has_end) {
+        return judge_without_end(log, source, magic, error);
+    }
+    if (holds(log, svp_source_header(source, &record, log->end_offset, &found), &found)) {
+        source->salt = record.salt;
+        source->salt_known = true;
+    }
+    enum savepoint_status status = check_segments(log, source, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    find_seal(log, source);
+    if (log->sealed_bytes < log->committed_bytes) {
+        check_unsealed(log, source);
+    }
+    judge_tail(log, source);
+    return SAVEPOINT_OK;
 }
 
 enum savepoint_status svp_log_open(struct svp_log *log, struct svp_source *source, struct savepoint_error *error)
@@ -250,28 +321,12 @@ enum savepoint_status svp_log_open(struct svp_log *log, struct svp_source *sourc
         log->newborn = true;
         return SAVEPOINT_OK;
     }
-    bool magic = starts_with_magic(log, source);
-    if (magic && read_segment(log, source, 0, NULL) == SAVEPOINT_OK &&
-        log->segment.alignment == SVP_STREAM_ALIGNMENT) {
-        return svp_log_open_stream(log, source, error);
+    enum savepoint_status status = read_state(log, source, error);
+    if (log->trouble != SAVEPOINT_OK) {
+        if (error != NULL) {
+            *error = log->trouble_error;
+        }
+        return log->trouble;
     }
-    find_last_end(log, source, magic);
-    if (!log->has_end) {
-        return judge_without_end(log, source, magic, error);
-    }
-    struct svp_record record;
-    if (svp_source_header(source, &record, log->end_offset, NULL) == SAVEPOINT_OK) {
-        source->salt = record.salt;
-        source->salt_known = true;
-    }
-    enum savepoint_status status = check_segments(log, source, error);
-    if (status != SAVEPOINT_OK) {
-        return status;
-    }
-    find_seal(log, source);
-    if (log->sealed_bytes < log->committed_bytes) {
-        check_unsealed(log, source);
-    }
-    judge_tail(log, source);
-    return SAVEPOINT_OK;
+    return status;
 }

@@ -24,6 +24,8 @@ struct svp_log {
     uint64_t damage_offset;   /* corruption, SVP_NO_OFFSET for none */
     struct svp_segment segment; /* the newest */
     bool stream_cut;            /* a stream whose CLOSE is missing */
+    enum savepoint_status trouble; /* opening failed for a reason that is not in the bytes */
+    struct savepoint_error trouble_error;
 };
 
 /* Reads the state, and sets the source's salt and limit. OK also with damage, as long as a history was found;

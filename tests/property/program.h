@@ -3,6 +3,7 @@
 #define PROGRAM_H
 
 #include "check.h"
+#include "fault.h"
 #include "model.h"
 
 enum { PROGRAM_PAGES_MAX = 24, PROGRAM_MAPPED_PAGES = 16, PROGRAM_OWNED = 2 };
@@ -34,10 +35,6 @@ void program_status(const struct program *program, const char *where, enum savep
                     enum savepoint_status wanted, const struct savepoint_error *error);
 #define PROGRAM_STATUS(program, call, wanted, error)                                                                   \
     program_status((program), CHECK_WHERE_, (call), (wanted), (error))
-
-/* The write fault: the `countdown`-th write to an archive from now on fails; 0: none does. */
-void fault_arm(int countdown);
-unsigned fault_count(void); /* writes that failed so far */
 
 /* program.c */
 void program_open(struct program *program, const char *backend, uint64_t seed, struct program_counts *counts);

@@ -1,52 +1,14 @@
 /* test_history.c - random programs of everything a session can do, against full copies in plain memory
  *
  * SEED=n runs that one program; SAVEPOINT_TEST_BACKEND=name one backend; SAVEPOINT_TEST_DEEP=1 twenty times as many. */
-#include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "os/file.h"
 #include "program.h"
 #include "watch/watch.h"
 
 enum { PROGRAMS = 60, STEPS = 90, DEEP_FACTOR = 20 };
-
-/* ---- the disk: full or broken now and then, and never synced (durability is tested elsewhere, this is about content) */
-
-int __real_svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset);
-int __wrap_svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset);
-int __wrap_svp_file_sync(const struct svp_file *file);
-
-static atomic_int countdown;
-static atomic_uint faults;
-
-void fault_arm(int writes)
-{
-    atomic_store(&countdown, writes);
-}
-
-unsigned fault_count(void)
-{
-    return atomic_load(&faults);
-}
-
-int __wrap_svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset)
-{
-    if (atomic_load(&countdown) > 0 && atomic_fetch_sub(&countdown, 1) == 1) {
-        unsigned number = atomic_fetch_add(&faults, 1);
-        (void)__real_svp_file_write(file, from, bytes / 2, offset);
-        return number % 2 == 0 ? ENOSPC : EIO;
-    }
-    return __real_svp_file_write(file, from, bytes, offset);
-}
-
-int __wrap_svp_file_sync(const struct svp_file *file)
-{
-    (void)file;
-    return 0;
-}
 
 /* ---- programs */
 

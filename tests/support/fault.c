@@ -103,6 +103,14 @@ static int tell(int code, struct fault_event event)
     return code;
 }
 
+int __real_svp_file_read(const struct svp_file *file, void *to, size_t bytes, uint64_t offset, size_t *done);
+int __wrap_svp_file_read(const struct svp_file *file, void *to, size_t bytes, uint64_t offset, size_t *done);
+int __wrap_svp_file_read(const struct svp_file *file, void *to, size_t bytes, uint64_t offset, size_t *done)
+{
+    int code = next_failure(FAULT_READ);
+    return code != 0 ? code : __real_svp_file_read(file, to, bytes, offset, done);
+}
+
 int __real_svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset);
 int __wrap_svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset);
 int __wrap_svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset)

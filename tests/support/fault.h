@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 enum fault_kind {
+    FAULT_READ,        /* svp_file_read */
     FAULT_WRITE,       /* svp_file_write */
     FAULT_SYNC,        /* svp_file_sync */
     FAULT_SYNC_FOLDER, /* svp_file_sync_folder */
