@@ -4,8 +4,8 @@
 
 #include "archive/archive.h"
 #include "archive/audit.h"
+#include "archive/scan.h"
 #include "archive/verify.h"
-#include "format/bytes.h"
 #include "status.h"
 
 struct check {
@@ -36,15 +36,14 @@ static bool is_finding(enum savepoint_status status)
 }
 
 /* The next place behind `offset` where a record with a good header stands; `end` when there is none. */
-static uint64_t resynchronise(const struct svp_source *source, uint64_t offset, uint64_t end)
+static enum savepoint_status resynchronise(const struct svp_source *source, uint64_t *next, uint64_t offset,
+                                           uint64_t end, struct savepoint_error *error)
 {
     struct svp_record record;
-    for (uint64_t at = svp_round_up(offset + 1, 8); at + SVP_HEADER_BYTES <= end; at += 8) {
-        if (svp_source_header(source, &record, at, NULL) == SAVEPOINT_OK) {
-            return at;
-        }
-    }
-    return end;
+    bool found = false;
+    enum savepoint_status status = svp_scan_header(source, &found, &record, offset + 8, end, error);
+    *next = found ? record.offset : end;
+    return status;
 }
 
 /* Every record from the first to the end of the last transaction, and the seal behind it. */
@@ -65,14 +64,16 @@ static enum savepoint_status check_records(struct check *check, struct savepoint
             next = offset + svp_record_bytes(&record);
             check->result.records_checked++;
             status = svp_audit_record(&audit, &record, &body, &found);
-        } else {
-            next = resynchronise(source, offset, log->committed_bytes);
-            svp_audit_gap(&audit);
         }
         if (is_finding(status)) {
             report(check, &found, NULL);
             status = SAVEPOINT_OK;
-        } else if (status != SAVEPOINT_OK) {
+        }
+        if (status == SAVEPOINT_OK && next == 0) {
+            svp_audit_gap(&audit);
+            status = resynchronise(source, &next, offset, log->committed_bytes, &found);
+        }
+        if (status != SAVEPOINT_OK) {
             *error = found;
             break;
         }

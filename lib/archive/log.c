@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "archive/evidence.h"
+#include "archive/scan.h"
 #include "format/bytes.h"
 #include "format/memory.h"
 #include "status.h"
@@ -135,7 +135,7 @@ static bool was_durable(struct svp_log *log, const struct svp_source *source, ui
 {
     bool found = false;
     struct savepoint_error error = {0};
-    holds(log, svp_evidence_after(source, &found, bad, log->file_bytes, transaction, &error), &error);
+    holds(log, svp_scan_evidence(source, &found, bad, log->file_bytes, transaction, &error), &error);
     return found;
 }
 

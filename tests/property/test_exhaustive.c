@@ -35,7 +35,7 @@ static void write_page(struct lab *lab, unsigned page)
         memset(to, (int)(value % 251), PAGE);
         break;
     case 2:
-        memcpy(to, to, 1);
+        *(volatile uint8_t *)to = *to;
         break;
     default:
         memcpy(to + value % (PAGE - sizeof value), &value, sizeof value);
