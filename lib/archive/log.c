@@ -160,6 +160,7 @@ static void check_unsealed(struct svp_log *log, struct svp_source *source)
     uint64_t start = log->sealed_bytes;
     uint64_t committed = log->committed_bytes;
     last_good.has_end = false;
+    last_good.end = (struct svp_end){0};
     last_good.transaction = 0;
     if (start > 0 && !end_before(&last_good, source, start)) {
         log->trouble = last_good.trouble;
@@ -243,9 +244,14 @@ static enum savepoint_status judge_without_end(struct svp_log *log, struct svp_s
     log->newborn = true;
     log->torn_bytes = log->file_bytes;
     if (holds(log, svp_source_header(source, &record, 0, &found), &found) && record.type == SVP_SEGMENT) {
-        enum savepoint_status status = read_segment(log, source, 0, error);
-        log->newborn = status != SAVEPOINT_OK;
-        return status == SAVEPOINT_UNSUPPORTED ? status : SAVEPOINT_OK;
+        enum savepoint_status status = read_segment(log, source, 0, &found);
+        log->newborn = !holds(log, status, &found);
+        if (status == SAVEPOINT_UNSUPPORTED) {
+            if (error != NULL) {
+                *error = found;
+            }
+            return status;
+        }
     }
     return SAVEPOINT_OK;
 }
@@ -296,16 +302,15 @@ static enum savepoint_status read_state(struct svp_log *log, struct svp_source *
         source->salt = record.salt;
         source->salt_known = true;
     }
-    enum savepoint_status status = check_segments(log, source, error);
-    if (status != SAVEPOINT_OK) {
-        return status;
-    }
     find_seal(log, source);
     if (log->sealed_bytes < log->committed_bytes) {
         check_unsealed(log, source);
     }
+    if (!log->has_end) { /* a first transaction that was written, but not whole when the power went */
+        return judge_without_end(log, source, true, error);
+    }
     judge_tail(log, source);
-    return SAVEPOINT_OK;
+    return check_segments(log, source, error);
 }
 
 enum savepoint_status svp_log_open(struct svp_log *log, struct svp_source *source, struct savepoint_error *error)

@@ -161,7 +161,7 @@ CHECK_TEST(kill, at_any_time)
         }
         bool at_birth = kills % ARCHIVE_LIVES < 5;
         start_and_kill(path, backend_name((size_t)(kills % backends)), shared,
-                       (unsigned)(random_next(&seed) % (at_birth ? 3000 : 12000)));
+                       (unsigned)(random_next(&seed) % (at_birth ? 3000 : 8000)));
         uint64_t now = check_history(path, shared);
         CHECK_MSG(now >= snapshots, "%llu snapshots, there were %llu", (unsigned long long)now,
                   (unsigned long long)snapshots);

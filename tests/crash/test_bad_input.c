@@ -1,0 +1,344 @@
+/* test_bad_input.c - files that are no archives, or not ours to write: the right error, and not a byte changed */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "format/bytes.h"
+#include "format/record.h"
+#include "small_archive.h"
+
+enum { NOBODY = 65534 };
+
+static void check_refusal(const char *what, enum savepoint_status got, enum savepoint_status wanted,
+                          const struct savepoint_error *error, const char *mentioned, int os_code)
+{
+    CHECK_MSG(got == wanted, "%s: %s instead of %s: %s", what, savepoint_status_name(got), savepoint_status_name(wanted),
+              error->message);
+    CHECK_STATUS(error->status, wanted);
+    CHECK_MSG(strstr(error->message, mentioned) != NULL, "%s: '%s' does not mention '%s'", what, error->message, mentioned);
+    CHECK_MSG(error->os_code == os_code, "%s: system error %d instead of %d", what, error->os_code, os_code);
+    CHECK(error->operation != NULL);
+}
+
+static enum savepoint_status try_reader(const char *path, struct savepoint_error *error)
+{
+    struct savepoint_archive *archive = NULL;
+    *error = (struct savepoint_error){ .status = SAVEPOINT_OK };
+    enum savepoint_status status = savepoint_archive_open(&archive, path, error);
+    CHECK((status == SAVEPOINT_OK) == (archive != NULL));
+    savepoint_archive_close(archive);
+    return status;
+}
+
+static enum savepoint_status try_writer(const char *path, uint32_t flags, struct savepoint_error *error)
+{
+    struct savepoint *session = NULL;
+    struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
+    options.flags = flags;
+    *error = (struct savepoint_error){ .status = SAVEPOINT_OK };
+    enum savepoint_status status = savepoint_open(&session, path, &options, error);
+    CHECK((status == SAVEPOINT_OK) == (session != NULL));
+    CHECK_OK(savepoint_close(session, NULL));
+    return status;
+}
+
+/* A child's checks; as somebody who is not root, whom modes bind, where `drop` asks for it. */
+static void run_child(void (*body)(const char *path), const char *path, bool drop)
+{
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK(!drop || geteuid() != 0 || (setgid(NOBODY) == 0 && setuid(NOBODY) == 0));
+        body(path);
+        fflush(NULL);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+}
+
+/* A good session works at `path` afterwards. */
+static void check_usable(const char *path)
+{
+    struct world world = { 0 };
+    world_open(&world, path, "compare", 2);
+    world_take(&world, SAVEPOINT_SYNC);
+    world_close(&world);
+    check_archive(path, &world.history, 1, path);
+    world_free(&world);
+}
+
+static void check_foreign(const char *name, const void *bytes, size_t count)
+{
+    const char *path = scratch_path("foreign");
+    struct savepoint_error error;
+    file_write(path, bytes, count);
+    check_refusal(name, try_reader(path, &error), SAVEPOINT_NOT_AN_ARCHIVE, &error, path, 0);
+    check_refusal(name, try_writer(path, 0, &error), SAVEPOINT_NOT_AN_ARCHIVE, &error, path, 0);
+    check_file(path, (struct bytes){ (uint8_t *)(uintptr_t)bytes, count }, name);
+    file_remove(path);
+    check_usable(path);
+    file_remove(path);
+}
+
+CHECK_TEST(bad_input, foreign_bytes)
+{
+    static const char text[] = "Dear archive,\nI am a letter, and would like to stay one.\n";
+    static const uint8_t zeros[3 * PAGE_BYTES];
+    static uint8_t noise[5 * PAGE_BYTES];
+    uint64_t seed = 1;
+    random_fill(noise, sizeof noise, &seed);
+    struct bytes program = file_read("/proc/self/exe");
+    check_foreign("text", text, sizeof text - 1);
+    check_foreign("one letter", text, 1);
+    check_foreign("program", program.at, program.count < 100000 ? program.count : 100000);
+    check_foreign("zeros", zeros, sizeof zeros);
+    check_foreign("noise", noise, sizeof noise);
+    bytes_free(&program);
+}
+
+CHECK_TEST(bad_input, an_empty_file_is_new)
+{
+    const char *path = scratch_path("empty");
+    struct savepoint_error error;
+    file_write(path, "", 0);
+    check_refusal("empty", try_reader(path, &error), SAVEPOINT_NOT_AN_ARCHIVE, &error, "empty", 0);
+    CHECK_OK(try_writer(path, SAVEPOINT_OPEN_MUST_EXIST, &error));
+    struct bytes after = file_read(path);
+    CHECK_EQ(after.count, 0); /* opening alone writes nothing */
+    bytes_free(&after);
+    check_usable(path);
+}
+
+CHECK_TEST(bad_input, a_started_magic_is_saved_and_begun_anew)
+{
+    struct small_archive small;
+    const char *path = scratch_path("newborn.svp");
+    const char *torn = scratch_path("newborn.svp.torn-0");
+    struct savepoint_error error;
+    small_archive_make(&small, path, 2, 0, 1);
+    for (size_t bytes = 1; bytes < 400; bytes++) {
+        file_write(path, small.file.at, bytes);
+        enum savepoint_status status = try_reader(path, &error);
+        CHECK_MSG(status == SAVEPOINT_NOT_AN_ARCHIVE || (bytes > 144 && status == SAVEPOINT_OK), "%zu bytes: %s", bytes,
+                  savepoint_status_name(status));
+        CHECK_OK(try_writer(path, 0, &error));
+        check_file(torn, (struct bytes){ small.file.at, bytes }, "the start of an archive");
+        file_remove(torn);
+        check_usable(path);
+    }
+    small_archive_free(&small);
+}
+
+CHECK_TEST(bad_input, not_a_file)
+{
+    const char *folder = scratch_path("a folder");
+    const char *pipe_path = scratch_path("a pipe");
+    struct savepoint_error error;
+    CHECK(mkdir(folder, 0700) == 0 && mkfifo(pipe_path, 0600) == 0);
+    check_refusal("folder", try_reader(folder, &error), SAVEPOINT_NOT_AN_ARCHIVE, &error, folder, 0);
+    check_refusal("folder", try_writer(folder, 0, &error), SAVEPOINT_IO, &error, folder, EISDIR);
+    check_refusal("pipe", try_reader(pipe_path, &error), SAVEPOINT_NOT_AN_ARCHIVE, &error, pipe_path, 0);
+    check_refusal("pipe", try_writer(pipe_path, 0, &error), SAVEPOINT_IO, &error, pipe_path, EINVAL);
+    check_refusal("device", try_writer("/dev/null", 0, &error), SAVEPOINT_IO, &error, "/dev/null", EINVAL);
+    char missing[300];
+    snprintf(missing, sizeof missing, "%s/missing/x.svp", folder);
+    check_refusal("missing folder", try_writer(missing, 0, &error), SAVEPOINT_IO, &error, missing, ENOENT);
+    snprintf(missing, sizeof missing, "%s/x.svp", folder);
+    check_refusal("missing", try_reader(missing, &error), SAVEPOINT_IO, &error, missing, ENOENT);
+    check_refusal("must exist", try_writer(missing, SAVEPOINT_OPEN_MUST_EXIST, &error), SAVEPOINT_IO, &error, missing,
+                  ENOENT);
+    CHECK(!file_exists(missing));
+    check_usable(missing);
+    CHECK_STATUS(try_writer("", 0, &error), SAVEPOINT_INVALID);
+}
+
+static void open_read_only(const char *path)
+{
+    struct savepoint_error error;
+    CHECK_OK(try_reader(path, &error));
+    check_refusal("read-only", try_writer(path, 0, &error), SAVEPOINT_IO, &error, path, EACCES);
+}
+
+CHECK_TEST(bad_input, a_file_that_may_only_be_read)
+{
+    struct small_archive small;
+    struct stat status;
+    const char *path = scratch_path("read-only.svp");
+    small_archive_make(&small, path, 2, 0, 2);
+    CHECK(stat(path, &status) == 0);
+    CHECK_EQ(status.st_mode & 07777, 0600); /* archives hold memory, so secrets */
+    char folder[300];
+    snprintf(folder, sizeof folder, "%s", path);
+    *strrchr(folder, '/') = '\0';
+    CHECK(chmod(folder, 0755) == 0 && chmod(path, 0444) == 0);
+    run_child(open_read_only, path, true);
+    check_file(path, small.file, "read-only");
+    CHECK(chmod(path, 0600) == 0);
+    struct savepoint_error error;
+    CHECK_OK(try_writer(path, 0, &error));
+    small_archive_free(&small);
+}
+
+/* ---- newer formats */
+
+/* The file with bytes of its first SEGMENT's body changed, and its hashes made good. */
+static struct bytes patch_segment(struct bytes file, size_t at, uint8_t value)
+{
+    struct svp_record segment;
+    struct svp_buffer written = { 0 };
+    struct bytes patched = { malloc(file.count), file.count };
+    CHECK(patched.at != NULL && svp_record_read(&segment, file.at, 0) == SVP_GOOD && segment.type == SVP_SEGMENT);
+    memcpy(patched.at, file.at, file.count);
+    patched.at[SVP_HEADER_BYTES + at] |= value;
+    svp_record_write(&written, &segment, patched.at + SVP_HEADER_BYTES, (size_t)segment.body_bytes);
+    CHECK(!written.failed && written.count == svp_record_bytes(&segment));
+    memcpy(patched.at, written.bytes, written.count);
+    svp_buffer_free(&written);
+    return patched;
+}
+
+CHECK_TEST(bad_input, a_newer_format)
+{
+    static const struct {
+        const char *name;
+        size_t at; /* in SEGMENT's body */
+        uint8_t value;
+        enum savepoint_status reader, writer;
+    } cases[] = {
+        { "version", 0, 9, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED },
+        { "incompatible bit 5", 8, 1 << 5, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED },
+        { "incompatible bit 63", 15, 1 << 7, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED },
+        { "read-only bit 3", 16, 1 << 3, SAVEPOINT_OK, SAVEPOINT_UNSUPPORTED },
+        { "compatible bit 3", 24, 1 << 3, SAVEPOINT_OK, SAVEPOINT_OK },
+    };
+    struct small_archive small;
+    const char *path = scratch_path("newer.svp");
+    small_archive_make(&small, path, 2, 0, 2);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct savepoint_error error;
+        struct bytes patched = patch_segment(small.file, cases[i].at, cases[i].value);
+        file_write(path, patched.at, patched.count);
+        enum savepoint_status status = try_reader(path, &error);
+        CHECK_MSG(status == cases[i].reader, "%s: reader: %s: %s", cases[i].name, savepoint_status_name(status),
+                  error.message);
+        CHECK(status == SAVEPOINT_OK || strstr(error.message, path) != NULL);
+        status = try_writer(path, 0, &error);
+        CHECK_MSG(status == cases[i].writer, "%s: writer: %s: %s", cases[i].name, savepoint_status_name(status),
+                  error.message);
+        check_file(path, patched, cases[i].name);
+        bytes_free(&patched);
+    }
+    small_archive_free(&small);
+}
+
+/* ---- two writers */
+
+static void open_locked(const char *path)
+{
+    struct savepoint_error error;
+    struct savepoint_id id = { { 0 } };
+    check_refusal("second writer", try_writer(path, 0, &error), SAVEPOINT_LOCKED, &error, path, 0);
+    CHECK_STATUS(savepoint_archive_set_head(path, &id, NULL), SAVEPOINT_LOCKED);
+}
+
+CHECK_TEST(bad_input, a_second_writer)
+{
+    struct world world = { 0 };
+    struct savepoint_error error;
+    const char *path = scratch_path("two writers.svp");
+    world_open(&world, path, "compare", 2);
+    world_take(&world, SAVEPOINT_SYNC);
+    struct bytes before = file_read(path);
+    open_locked(path);
+    run_child(open_locked, path, false);
+    CHECK_OK(try_reader(path, &error));
+    check_file(path, before, "two writers");
+    world_page(&world, 0)[0]++;
+    world_take(&world, SAVEPOINT_SYNC);
+    world_close(&world);
+    check_archive(path, &world.history, 2, "two writers");
+    CHECK_OK(try_writer(path, 0, &error));
+    bytes_free(&before);
+    world_free(&world);
+}
+
+/* ---- a full disk */
+
+static void fill_and_go_on(const char *path, enum savepoint_status wanted, int os_code, void (*make_room)(void))
+{
+    struct world world = { 0 };
+    struct savepoint_error error = { 0 };
+    uint64_t ticket = 0;
+    uint64_t seed = 5;
+    world_open(&world, path, "compare", 64);
+    random_fill(world.memory, 4 * PAGE_BYTES, &seed);
+    world_take(&world, SAVEPOINT_SYNC);
+    random_fill(world.memory, 64 * PAGE_BYTES, &seed);
+    CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &ticket));
+    check_refusal("full", savepoint_wait(world.session, ticket, NULL, &error), wanted, &error, path, os_code);
+    check_archive(path, &world.history, 1, "full");
+    make_room();
+    world_take(&world, SAVEPOINT_SYNC);
+    world_close(&world);
+    check_archive(path, &world.history, 2, "with room again");
+    world_free(&world);
+}
+
+static void lift_limit(void)
+{
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = limit.rlim_max;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+static void fill_to_limit(const char *path)
+{
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = 64 << 10;
+    CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    fill_and_go_on(path, SAVEPOINT_IO, EFBIG, lift_limit);
+}
+
+CHECK_TEST(bad_input, a_file_size_limit)
+{
+    run_child(fill_to_limit, scratch_path("limit.svp"), false);
+}
+
+static char mounted[300];
+
+static void enlarge(void)
+{
+    CHECK(mount("tmpfs", mounted, "tmpfs", MS_REMOUNT, "size=2m") == 0);
+}
+
+static void fill_disk(const char *path)
+{
+    fill_and_go_on(path, SAVEPOINT_NO_SPACE, ENOSPC, enlarge);
+}
+
+CHECK_TEST(bad_input, a_full_disk)
+{
+    char path[320];
+    snprintf(mounted, sizeof mounted, "%s", scratch_path("small disk"));
+    snprintf(path, sizeof path, "%s/full.svp", mounted);
+    CHECK(mkdir(mounted, 0700) == 0);
+    if (geteuid() != 0 || mount("tmpfs", mounted, "tmpfs", 0, "size=64k") != 0) {
+        printf("no right to mount a file system: only the file size limit was tested\n");
+        return;
+    }
+    run_child(fill_disk, path, false);
+    CHECK(umount(mounted) == 0);
+}
