@@ -57,9 +57,9 @@ static enum svp_verdict read_tlvs(struct svp_segment *segment, struct svp_cursor
             segment->build_id_bytes = bytes;
         }
     }
-    bool all_named = (segment->incompatible & ~named[0]) == 0 && (segment->read_only_compatible & ~named[1]) == 0 &&
-                     (segment->compatible & ~named[2]) == 0;
-    return all_named ? SVP_GOOD : SVP_BAD;
+    segment->all_named = (segment->incompatible & ~named[0]) == 0 &&
+                         (segment->read_only_compatible & ~named[1]) == 0 && (segment->compatible & ~named[2]) == 0;
+    return SVP_GOOD;
 }
 
 enum svp_verdict svp_segment_read(struct svp_segment *segment, const uint8_t *body, size_t bytes)

@@ -21,8 +21,8 @@ static const char help[] = "Examples:\n"
                            "Reads everything, decodes every page and compares the hashes. Each finding tells what is\n"
                            "damaged, where, and which snapshot it belongs to.\n"
                            "\n"
-                           "Exit code: 0 no damage (a torn tail is none), 1 damage found, 5 not an archive,\n"
-                           "6 so damaged that nothing could be checked.\n"
+                           "Exit code: 0 no damage (a torn tail is none), 1 damage found, 5 not an archive or from a\n"
+                           "newer savepoint, 6 so damaged that nothing could be checked.\n"
                            "\n"
                            "Options:\n"
                            "  -q, --quiet        findings only\n"
@@ -34,6 +34,7 @@ struct verify {
     struct archive archive;
     struct progress progress;
     bool json;
+    uint64_t damage_count; /* findings that are not merely beyond this version */
 };
 
 static bool is_none(const struct savepoint_id *id)
@@ -76,6 +77,7 @@ static void json_finding(const struct savepoint_finding *finding)
 static void report(void *user, const struct savepoint_finding *finding)
 {
     struct verify *verify = user;
+    verify->damage_count += finding->status == SAVEPOINT_UNSUPPORTED ? 0 : 1;
     progress_clear(&verify->progress);
     if (verify->json) {
         json_finding(finding);
@@ -100,6 +102,11 @@ static void print_summary(const struct verify *verify, const struct savepoint_ve
     }
     printf("%" PRIu64 " finding%s, %" PRIu64 " snapshot%s damaged\n", result->findings, plural(result->findings),
            result->snapshots_damaged, plural(result->snapshots_damaged));
+    if (verify->damage_count == 0) {
+        fail_note(verify->archive.tool, verify->archive.path,
+                  "nothing is damaged: a newer savepoint wrote what is not readable here; use that one");
+        return;
+    }
     fail_note(verify->archive.tool, verify->archive.path,
               "keep a copy of this file. Snapshots not named above are good: restore or export them");
 }
@@ -143,7 +150,7 @@ static int check(struct verify *verify, const struct savepoint_snapshot *snapsho
     }
     if (result.findings > 0) {
         archive_report_tail(&verify->archive);
-        return TOOL_FINDING;
+        return verify->damage_count > 0 ? TOOL_FINDING : TOOL_FOREIGN;
     }
     int met_at_open = archive_report(&verify->archive);
     return snapshot == NULL ? met_at_open : TOOL_DONE; /* asked about one snapshot: that one is good */

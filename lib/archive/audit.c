@@ -196,9 +196,9 @@ static const char *check_segment(struct svp_audit *audit, const struct svp_recor
     struct svp_segment segment;
     audit->has_segment = true;
     audit->expected.newest_segment = record->offset;
-    return svp_segment_read(&segment, body->bytes, body->count) == SVP_BAD || segment.alignment != audit->alignment
-               ? "this archive header breaks the format"
-               : NULL;
+    enum svp_verdict verdict = svp_segment_read(&segment, body->bytes, body->count);
+    bool sound = verdict != SVP_BAD && segment.alignment == audit->alignment && segment.all_named;
+    return sound ? NULL : "this archive header breaks the format";
 }
 
 static const char *check_end(struct svp_audit *audit, const struct svp_record *record, const struct svp_buffer *body)

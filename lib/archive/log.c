@@ -117,9 +117,10 @@ enum savepoint_status svp_log_check(const struct svp_source *source, uint64_t st
             struct svp_end end;
             uint64_t wanted = svp_digest64(record.salt, chain.bytes, chain.count);
             enum svp_verdict verdict = svp_end_read(&end, body.bytes, body.count, offset, record.salt);
-            bool fits = verdict == SVP_GOOD && end.transaction_start == start && end.chain == wanted && !chain.failed;
+            bool fits = verdict == SVP_GOOD && end.transaction_start == start && end.chain == wanted;
+            verdict = chain.failed ? SVP_EXHAUSTED : fits ? SVP_GOOD : SVP_BAD;
             *end_offset = offset;
-            status = svp_source_verdict(source, fits ? SVP_GOOD : SVP_BAD, offset, "end of a transaction", error);
+            status = svp_source_verdict(source, verdict, offset, "end of a transaction", error);
             break;
         }
         svp_buffer_add64(&chain, record.header_hash);

@@ -192,16 +192,37 @@ CHECK_TEST(bad_input, a_file_that_may_only_be_read)
 
 /* ---- newer formats */
 
-/* The file with bytes of its first SEGMENT's body changed, and its hashes made good. */
-static struct bytes patch_segment(struct bytes file, size_t at, uint8_t value)
+/* Turns the SEGMENT's ABI entry into the name of a feature, of the same length. */
+static void name_feature(uint8_t *body, size_t bytes, uint8_t mask, uint8_t bit)
+{
+    enum { TLVS = 80, TLV_HEADER = 8, TLV_FEATURE = 1, TLV_ABI = 3 };
+    size_t at = TLVS;
+    while (at + TLV_HEADER <= bytes && svp_load16(body + at) != TLV_ABI) {
+        at += TLV_HEADER + (size_t)svp_round_up(svp_load32(body + at + 4), 8);
+    }
+    CHECK(at + TLV_HEADER + 12 <= bytes && svp_load32(body + at + 4) == 12);
+    svp_store16(body + at, TLV_FEATURE);
+    body[at + TLV_HEADER] = mask;
+    body[at + TLV_HEADER + 1] = bit;
+    memcpy(body + at + TLV_HEADER + 2, "hovercraft", 10);
+}
+
+/* The file with its first SEGMENT changed, and the record's hashes made good. */
+static struct bytes patch_segment(struct bytes file, uint16_t version, int mask, uint8_t bit)
 {
     struct svp_record segment;
     struct svp_buffer written = { 0 };
     struct bytes patched = { malloc(file.count), file.count };
     CHECK(patched.at != NULL && svp_record_read(&segment, file.at, 0) == SVP_GOOD && segment.type == SVP_SEGMENT);
     memcpy(patched.at, file.at, file.count);
-    patched.at[SVP_HEADER_BYTES + at] |= value;
-    svp_record_write(&written, &segment, patched.at + SVP_HEADER_BYTES, (size_t)segment.body_bytes);
+    uint8_t *body = patched.at + SVP_HEADER_BYTES;
+    svp_store16(body, version);
+    if (mask >= 0) {
+        uint8_t *masks = body + 8 + 8 * mask;
+        svp_store64(masks, svp_load64(masks) | UINT64_C(1) << bit);
+        name_feature(body, (size_t)segment.body_bytes, (uint8_t)mask, bit);
+    }
+    svp_record_write(&written, &segment, body, (size_t)segment.body_bytes);
     CHECK(!written.failed && written.count == svp_record_bytes(&segment));
     memcpy(patched.at, written.bytes, written.count);
     svp_buffer_free(&written);
@@ -212,30 +233,35 @@ CHECK_TEST(bad_input, a_newer_format)
 {
     static const struct {
         const char *name;
-        size_t at; /* in SEGMENT's body */
-        uint8_t value;
+        uint16_t version;
+        int mask; /* -1: none */
+        uint8_t bit;
         enum savepoint_status reader, writer;
+        const char *mentioned;
     } cases[] = {
-        { "version", 0, 9, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED },
-        { "incompatible bit 5", 8, 1 << 5, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED },
-        { "incompatible bit 63", 15, 1 << 7, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED },
-        { "read-only bit 3", 16, 1 << 3, SAVEPOINT_OK, SAVEPOINT_UNSUPPORTED },
-        { "compatible bit 3", 24, 1 << 3, SAVEPOINT_OK, SAVEPOINT_OK },
+        { "unchanged", 0, -1, 0, SAVEPOINT_OK, SAVEPOINT_OK, "" },
+        { "version", 9, -1, 0, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED, "9" },
+        { "incompatible bit 5", 0, 0, 5, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED, "hovercraft" },
+        { "incompatible bit 63", 0, 0, 63, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED, "hovercraft" },
+        { "read-only bit 3", 0, 1, 3, SAVEPOINT_OK, SAVEPOINT_UNSUPPORTED, "newer" },
+        { "compatible bit 3", 0, 2, 3, SAVEPOINT_OK, SAVEPOINT_OK, "" },
     };
     struct small_archive small;
     const char *path = scratch_path("newer.svp");
     small_archive_make(&small, path, 2, 0, 2);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct savepoint_error error;
-        struct bytes patched = patch_segment(small.file, cases[i].at, cases[i].value);
+        struct bytes patched = patch_segment(small.file, cases[i].version, cases[i].mask, cases[i].bit);
         file_write(path, patched.at, patched.count);
         enum savepoint_status status = try_reader(path, &error);
         CHECK_MSG(status == cases[i].reader, "%s: reader: %s: %s", cases[i].name, savepoint_status_name(status),
                   error.message);
-        CHECK(status == SAVEPOINT_OK || strstr(error.message, path) != NULL);
         status = try_writer(path, 0, &error);
         CHECK_MSG(status == cases[i].writer, "%s: writer: %s: %s", cases[i].name, savepoint_status_name(status),
                   error.message);
+        CHECK_MSG(strstr(error.message, cases[i].mentioned) != NULL, "%s: '%s' does not mention '%s'", cases[i].name,
+                  error.message, cases[i].mentioned);
+        CHECK(status == SAVEPOINT_OK || strstr(error.message, path) != NULL);
         check_file(path, patched, cases[i].name);
         bytes_free(&patched);
     }

@@ -368,6 +368,7 @@ CHECK_TEST(power, every_state_after_a_cut)
         { "reopened", 4, 1, "soorsornrs" },
         { "failed", 6, 3, "sfsofns" },
         { "failed first", 4, 2, "ffrf" },
+        { "large and many", 14, 9, "soosf" },
     };
     struct tally tally = { 0 };
     const char *chosen = getenv("SAVEPOINT_TEST_SEED");
@@ -376,7 +377,7 @@ CHECK_TEST(power, every_state_after_a_cut)
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
         struct world world = { 0 };
         run_scenario(&scenarios[i], &world, &seed);
-        explore(scenarios[i].name, &world.history, deep() ? 20000 : 400, &seed, &tally);
+        explore(scenarios[i].name, &world.history, deep() ? 20000 : 1200, &seed, &tally);
         forget_record();
         world_free(&world);
     }

@@ -19,11 +19,11 @@ CHECK_TEST(digest, canonical_vectors)
     struct svp_hash hash = svp_digest128(0, "", 0);
     check_hash(&hash, "99aa06d3014798d86001c324468d497f");
     hash = svp_digest128(0, "savepoint", 9);
-    check_hash(&hash, "@SAVEPOINT@");
+    check_hash(&hash, "a8b3ff9e1657d285236c450d087c32a0");
     hash = svp_tree_zero_page();
-    check_hash(&hash, "@ZERO@");
+    check_hash(&hash, "3ee8dc4f9e7ee49593d76fe148c689ba");
     CHECK_EQ(svp_digest64(0, "", 0), UINT64_C(0x2d06800538d394c2));
-    CHECK_EQ(svp_digest64(0, "savepoint", 9), UINT64_C(0x@SAVEPOINT64@));
+    CHECK_EQ(svp_digest64(0, "savepoint", 9), UINT64_C(0xe72d86d0ffc03c9d));
 }
 
 CHECK_TEST(digest, seeds_and_lengths_matter)

@@ -1,4 +1,6 @@
 /* test_options.c - size-versioned options: older and newer callers */
+#include <stdio.h>
+
 #include "check.h"
 #include "session/options.h"
 
