@@ -66,11 +66,12 @@ static enum savepoint_status load_link(struct svp_catalog *catalog, struct svp_b
                          : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "%s: no memory", catalog->source->path);
 }
 
-static void drop_deleted_refs(struct svp_catalog *catalog)
+/* Deleted names, and those of snapshots that were dropped. */
+static void drop_void_refs(struct svp_catalog *catalog)
 {
     size_t kept = 0;
     for (size_t i = 0; i < catalog->ref_count; i++) {
-        if (catalog->refs[i].target != 0) {
+        if (catalog->refs[i].target != 0 && !svp_catalog_is_dropped(catalog, catalog->refs[i].target)) {
             catalog->refs[kept++] = catalog->refs[i];
         }
     }
@@ -99,10 +100,10 @@ enum savepoint_status svp_catalog_open(struct svp_catalog *catalog, const struct
         svp_catalog_close(catalog);
         return status;
     }
-    drop_deleted_refs(catalog);
     if (catalog->dropped_count > 1) {
         qsort(catalog->dropped, catalog->dropped_count, sizeof *catalog->dropped, order_offsets);
     }
+    drop_void_refs(catalog);
     return SAVEPOINT_OK;
 }
 
