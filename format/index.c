@@ -7,7 +7,7 @@
 #include "format/bytes.h"
 #include "format/memory.h"
 
-enum { HEAD_BYTES = 24, ENTRY_BYTES_MIN = 4 };
+enum { HEAD_BYTES = 24, ENTRY_BYTES_MIN = 4, RECORD_BYTES_MIN = 96 };
 #define REGION_PAGES_MAX (SVP_REGION_BYTES_MAX / SVP_PAGE_BYTES)
 
 void svp_index_free(struct svp_index *index)
@@ -85,7 +85,8 @@ static bool read_entry(struct svp_index_entry *entry, const struct svp_index_ent
     bool ascends = entry->region_id > before->region_id ||
                    (entry->region_id == before->region_id &&
                     entry->first_page >= before->first_page + (kind == SVP_INDEX_MAP ? before->page_count : 0));
-    return ascends && region != 0 && region <= UINT32_MAX && first + more_pages < REGION_PAGES_MAX &&
+    bool in_one_record = kind == SVP_INDEX_LIST || entry->page_count <= SVP_BATCH_PAGES_MAX;
+    return ascends && in_one_record && region != 0 && region <= UINT32_MAX && first + more_pages < REGION_PAGES_MAX &&
            entry->record_offset != 0 && entry->record_offset < record_offset;
 }
 
@@ -116,8 +117,12 @@ enum svp_verdict svp_index_read(struct svp_index *index, const uint8_t *body, si
     uint32_t unpacked = svp_cursor32(&cursor);
     uint32_t stored = svp_cursor32(&cursor);
     const uint8_t *packed = svp_cursor_bytes(&cursor, stored);
+    /* What an index can name is bounded by the file before it: a PAGES record has at least 96 bytes, and a page at least
+     * one byte of its page table. */
+    uint64_t entries_max = kind == SVP_INDEX_LIST ? record_offset / RECORD_BYTES_MIN : record_offset;
     if (cursor.bad || (kind != SVP_INDEX_LIST && kind != SVP_INDEX_MAP) || unpacked > SVP_INDEX_UNPACKED_MAX ||
-        stored > unpacked || count > unpacked / ENTRY_BYTES_MIN || index->below >= record_offset) {
+        stored > unpacked || count > unpacked / ENTRY_BYTES_MIN || count > entries_max ||
+        index->below >= record_offset || svp_cursor_left(&cursor) != 0) {
         return SVP_BAD;
     }
     index->kind = (enum svp_index_kind)kind;

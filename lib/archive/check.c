@@ -6,6 +6,7 @@
 #include "archive/audit.h"
 #include "archive/scan.h"
 #include "archive/verify.h"
+#include "options.h"
 #include "status.h"
 
 struct check {
@@ -162,16 +163,19 @@ enum savepoint_status savepoint_archive_verify(struct savepoint_archive *archive
                                                const struct savepoint_verify_options *options,
                                                struct savepoint_error *error)
 {
-    const struct savepoint_verify_options defaults = SAVEPOINT_VERIFY_OPTIONS_INIT;
+    struct savepoint_verify_options chosen = SAVEPOINT_VERIFY_OPTIONS_INIT;
     struct savepoint_error ignored;
     if (archive == NULL || result == NULL) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "verify", "archive and result must not be NULL");
     }
-    struct check check = {.archive = archive, .options = options != NULL ? options : &defaults};
+    enum savepoint_status status = svp_options_copy(&chosen, sizeof chosen, options, "verify", error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    struct check check = {.archive = archive, .options = &chosen};
     struct savepoint_error *detail = error != NULL ? error : &ignored;
     check.pace.progress = check.options->progress;
     check.pace.user = check.options->progress_user;
-    enum savepoint_status status;
     if (check.options->snapshot != NULL) {
         check.pace.total_bytes = check.options->snapshot->region_pages * SVP_PAGE_BYTES;
         status = check_snapshot(&check, check.options->snapshot, detail);

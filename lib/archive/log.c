@@ -23,7 +23,7 @@ enum savepoint_status svp_log_end(const struct svp_source *source, struct svp_en
 
 /* While an archive is opened, "these bytes are not valid" must not be confused with "this process could not read them":
  * the first failure of the second kind ends the opening. */
-static bool holds(struct svp_log *log, enum savepoint_status status, const struct savepoint_error *found)
+bool svp_log_holds(struct svp_log *log, enum savepoint_status status, const struct savepoint_error *found)
 {
     bool about_bytes = status == SAVEPOINT_CORRUPT || status == SAVEPOINT_UNSUPPORTED;
     if (status != SAVEPOINT_OK && !about_bytes && log->trouble == SAVEPOINT_OK) {
@@ -54,10 +54,10 @@ static bool end_before(struct svp_log *log, struct svp_source *source, uint64_t 
     struct svp_end end;
     struct savepoint_error found = {0};
     if (boundary < SVP_FILE_ALIGNMENT ||
-        !holds(log, svp_source_bytes(source, trailer, sizeof trailer, boundary - sizeof trailer, &found), &found) ||
+        !svp_log_holds(log, svp_source_bytes(source, trailer, sizeof trailer, boundary - sizeof trailer, &found), &found) ||
         !svp_trailer_read(trailer, &offset, &salt) || offset >= boundary ||
         (source->salt_known && source->salt != salt) ||
-        !holds(log, svp_log_end(source, &end, &record, offset, &found), &found) ||
+        !svp_log_holds(log, svp_log_end(source, &end, &record, offset, &found), &found) ||
         offset + svp_record_bytes(&record) != boundary) {
         return false;
     }
@@ -84,7 +84,7 @@ static void find_seal(struct svp_log *log, struct svp_source *source)
     struct svp_buffer body = {0};
     struct svp_seal seal;
     struct savepoint_error found = {0};
-    if (holds(log, svp_source_record(source, &record, &body, log->committed_bytes, SVP_SEAL, &found), &found) &&
+    if (svp_log_holds(log, svp_source_record(source, &record, &body, log->committed_bytes, SVP_SEAL, &found), &found) &&
         svp_seal_read(&seal, body.bytes, body.count) == SVP_GOOD && seal.sealed_bytes == log->committed_bytes) {
         log->sealed = true;
         log->seal_hash = record.header_hash;
@@ -136,7 +136,7 @@ static bool was_durable(struct svp_log *log, const struct svp_source *source, ui
 {
     bool found = false;
     struct savepoint_error error = {0};
-    holds(log, svp_scan_evidence(source, &found, bad, log->file_bytes, transaction, &error), &error);
+    svp_log_holds(log, svp_scan_evidence(source, &found, bad, log->file_bytes, transaction, &error), &error);
     return found;
 }
 
@@ -175,8 +175,8 @@ static void check_unsealed(struct svp_log *log, struct svp_source *source)
         struct svp_record record;
         struct svp_end end;
         struct savepoint_error found = {0};
-        if (holds(log, svp_log_check(source, start, last_good.transaction + 1, &end_offset, &bad, &found), &found) &&
-            holds(log, svp_log_end(source, &end, &record, end_offset, &found), &found)) {
+        if (svp_log_holds(log, svp_log_check(source, start, last_good.transaction + 1, &end_offset, &bad, &found), &found) &&
+            svp_log_holds(log, svp_log_end(source, &end, &record, end_offset, &found), &found)) {
             adopt_end(&last_good, &end, &record);
             start = last_good.committed_bytes;
             continue;
@@ -244,9 +244,9 @@ static enum savepoint_status judge_without_end(struct svp_log *log, struct svp_s
     struct savepoint_error found = {0};
     log->newborn = true;
     log->torn_bytes = log->file_bytes;
-    if (holds(log, svp_source_header(source, &record, 0, &found), &found) && record.type == SVP_SEGMENT) {
+    if (svp_log_holds(log, svp_source_header(source, &record, 0, &found), &found) && record.type == SVP_SEGMENT) {
         enum savepoint_status status = read_segment(log, source, 0, &found);
-        log->newborn = !holds(log, status, &found);
+        log->newborn = !svp_log_holds(log, status, &found);
         if (status == SAVEPOINT_UNSUPPORTED) {
             if (error != NULL) {
                 *error = found;
@@ -262,7 +262,7 @@ static bool starts_with_magic(struct svp_log *log, const struct svp_source *sour
     uint8_t start[sizeof svp_record_magic];
     struct savepoint_error found = {0};
     size_t wanted = log->file_bytes < sizeof start ? (size_t)log->file_bytes : sizeof start;
-    return holds(log, svp_source_bytes(source, start, wanted, 0, &found), &found) &&
+    return svp_log_holds(log, svp_source_bytes(source, start, wanted, 0, &found), &found) &&
            memcmp(start, svp_record_magic, wanted) == 0;
 }
 
@@ -274,7 +274,7 @@ static void judge_tail(struct svp_log *log, const struct svp_source *source)
     if (log->damage_offset == SVP_NO_OFFSET && was_durable(log, source, log->kept_bytes, log->transaction + 1)) {
         uint64_t end_offset;
         struct savepoint_error found = {0};
-        holds(log,
+        svp_log_holds(log,
               svp_log_check(source, log->committed_bytes, log->transaction + 1, &end_offset, &log->damage_offset, &found),
               &found);
         return;
@@ -288,7 +288,7 @@ static enum savepoint_status read_state(struct svp_log *log, struct svp_source *
     struct svp_record record;
     struct savepoint_error found = {0};
     bool magic = starts_with_magic(log, source);
-    if (magic && holds(log, read_segment(log, source, 0, &found), &found) &&
+    if (magic && svp_log_holds(log, read_segment(log, source, 0, &found), &found) &&
         log->segment.alignment == SVP_STREAM_ALIGNMENT) {
         return svp_log_open_stream(log, source, error);
     }
@@ -299,7 +299,7 @@ static enum savepoint_status read_state(struct svp_log *log, struct svp_source *
     if (!log->has_end) {
         return judge_without_end(log, source, magic, error);
     }
-    if (holds(log, svp_source_header(source, &record, log->end_offset, &found), &found)) {
+    if (svp_log_holds(log, svp_source_header(source, &record, log->end_offset, &found), &found)) {
         source->salt = record.salt;
         source->salt_known = true;
     }

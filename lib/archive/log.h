@@ -37,6 +37,9 @@ enum savepoint_status svp_log_open(struct svp_log *log, struct svp_source *sourc
 enum savepoint_status svp_log_check(const struct svp_source *source, uint64_t start, uint64_t transaction,
                                     uint64_t *end_offset, uint64_t *bad, struct savepoint_error *error);
 
+/* Notes a failure that is not about the bytes; true when the status is OK. */
+bool svp_log_holds(struct svp_log *log, enum savepoint_status status, const struct savepoint_error *found);
+
 /* The state of a stream that lies in a file: read forward from its first SEGMENT, which is in log->segment. */
 enum savepoint_status svp_log_open_stream(struct svp_log *log, struct svp_source *source, struct savepoint_error *error);
 

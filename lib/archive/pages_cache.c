@@ -7,6 +7,22 @@
 #include "format/tree.h"
 #include "status.h"
 
+static uint64_t bytes_of(const struct svp_cached_pages *cached)
+{
+    return sizeof *cached + cached->body.capacity + (cached->unpacked != NULL ? cached->pages.unpacked_bytes : 0);
+}
+
+void svp_pages_cache_drop(struct svp_reader *reader, size_t place)
+{
+    struct svp_cached_pages *cached = reader->pages[place];
+    if (cached != NULL) {
+        svp_buffer_free(&cached->body);
+        svp_memory_free(cached->unpacked);
+        svp_memory_free(cached);
+        reader->pages[place] = NULL;
+    }
+}
+
 static enum savepoint_status load(struct svp_reader *reader, struct svp_cached_pages *cached, uint64_t offset,
                                   struct savepoint_error *error)
 {
@@ -32,6 +48,28 @@ static enum savepoint_status load(struct svp_reader *reader, struct svp_cached_p
         cached->offset = offset;
     }
     return status;
+}
+
+/* Keeps the cache within its bytes, `kept` whatever it takes. */
+static void trim(struct svp_reader *reader, const struct svp_cached_pages *kept)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < SVP_READER_PAGES; i++) {
+        bytes += reader->pages[i] != NULL ? bytes_of(reader->pages[i]) : 0;
+    }
+    while (bytes > SVP_READER_PAGES_BYTES) {
+        size_t oldest = SVP_READER_PAGES;
+        for (size_t i = 0; i < SVP_READER_PAGES; i++) {
+            bool candidate = reader->pages[i] != NULL && reader->pages[i] != kept;
+            bool older = candidate && (oldest == SVP_READER_PAGES || reader->pages[i]->used < reader->pages[oldest]->used);
+            oldest = older ? i : oldest;
+        }
+        if (oldest == SVP_READER_PAGES) {
+            return;
+        }
+        bytes -= bytes_of(reader->pages[oldest]);
+        svp_pages_cache_drop(reader, oldest);
+    }
 }
 
 /* The cached record of `offset`, or the place to load it into; NULL: no memory. */
@@ -66,6 +104,7 @@ static enum savepoint_status get(struct svp_reader *reader, struct svp_cached_pa
     }
     if (cached->offset != offset) {
         status = load(reader, cached, offset, error);
+        trim(reader, cached);
     }
     cached->used = ++reader->clock;
     *found = cached;

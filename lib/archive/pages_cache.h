@@ -7,6 +7,8 @@
 /* The record at `offset`, parsed; valid until the next call. */
 enum savepoint_status svp_pages_cache_get(struct svp_reader *reader, const struct svp_cached_pages **cached,
                                           uint64_t offset, struct savepoint_error *error);
+/* Gives up the record at a place of the cache. */
+void svp_pages_cache_drop(struct svp_reader *reader, size_t place);
 /* The same, with its payload unpacked. */
 enum savepoint_status svp_pages_cache_unpacked(struct svp_reader *reader, const struct svp_cached_pages **cached,
                                                uint64_t offset, struct savepoint_error *error);

@@ -13,19 +13,26 @@ void svp_reader_open(struct svp_reader *reader, const struct svp_source *source)
     reader->source = source;
 }
 
+static uint64_t index_bytes(const struct svp_index *index)
+{
+    return (uint64_t)index->capacity * sizeof *index->entries;
+}
+
+static void drop_index(struct svp_reader *reader, struct svp_cached_index *cached)
+{
+    reader->index_bytes -= index_bytes(&cached->index);
+    svp_index_free(&cached->index);
+    cached->commit = 0;
+    cached->used = 0;
+}
+
 void svp_reader_forget(struct svp_reader *reader)
 {
     for (size_t i = 0; i < SVP_READER_PAGES; i++) {
-        if (reader->pages[i] != NULL) {
-            svp_buffer_free(&reader->pages[i]->body);
-            svp_memory_free(reader->pages[i]->unpacked);
-            svp_memory_free(reader->pages[i]);
-            reader->pages[i] = NULL;
-        }
+        svp_pages_cache_drop(reader, i);
     }
     for (size_t i = 0; i < SVP_READER_INDEXES; i++) {
-        svp_index_free(&reader->indexes[i].index);
-        reader->indexes[i].commit = 0;
+        drop_index(reader, &reader->indexes[i]);
     }
 }
 
@@ -53,29 +60,52 @@ static enum savepoint_status load_index(struct svp_reader *reader, struct svp_in
     return status;
 }
 
+static struct svp_cached_index *oldest_index(struct svp_reader *reader)
+{
+    struct svp_cached_index *oldest = &reader->indexes[0];
+    for (size_t i = 1; i < SVP_READER_INDEXES; i++) {
+        oldest = reader->indexes[i].used < oldest->used ? &reader->indexes[i] : oldest;
+    }
+    return oldest;
+}
+
+/* The oldest that holds memory and is not `kept`; NULL: there is none. */
+static struct svp_cached_index *oldest_large_index(struct svp_reader *reader, const struct svp_cached_index *kept)
+{
+    struct svp_cached_index *oldest = NULL;
+    for (size_t i = 0; i < SVP_READER_INDEXES; i++) {
+        struct svp_cached_index *cached = &reader->indexes[i];
+        bool candidate = cached != kept && cached->index.capacity > 0;
+        oldest = candidate && (oldest == NULL || cached->used < oldest->used) ? cached : oldest;
+    }
+    return oldest;
+}
+
 /* The index of a commit, from the cache where possible; valid until the next call. */
 static enum savepoint_status get_index(struct svp_reader *reader, const struct svp_index **index,
                                        uint64_t commit_offset, struct savepoint_error *error)
 {
-    struct svp_cached_index *oldest = &reader->indexes[0];
-    for (size_t i = 0; i < SVP_READER_INDEXES; i++) {
-        struct svp_cached_index *cached = &reader->indexes[i];
-        if (cached->commit == commit_offset) {
-            cached->used = ++reader->clock;
-            *index = &cached->index;
-            return SAVEPOINT_OK;
+    struct svp_cached_index *cached = NULL;
+    for (size_t i = 0; cached == NULL && i < SVP_READER_INDEXES; i++) {
+        cached = reader->indexes[i].commit == commit_offset ? &reader->indexes[i] : NULL;
+    }
+    if (cached == NULL) {
+        cached = oldest_index(reader);
+        drop_index(reader, cached);
+        enum savepoint_status status = load_index(reader, &cached->index, commit_offset, error);
+        if (status != SAVEPOINT_OK) {
+            return status;
         }
-        oldest = cached->used < oldest->used || cached->commit == 0 ? cached : oldest;
+        cached->commit = commit_offset;
+        reader->index_bytes += index_bytes(&cached->index);
     }
-    svp_index_free(&oldest->index);
-    oldest->commit = 0;
-    enum savepoint_status status = load_index(reader, &oldest->index, commit_offset, error);
-    if (status == SAVEPOINT_OK) {
-        oldest->commit = commit_offset;
-        oldest->used = ++reader->clock;
-        *index = &oldest->index;
+    cached->used = ++reader->clock;
+    struct svp_cached_index *victim = NULL;
+    while (reader->index_bytes > SVP_READER_INDEX_BYTES && (victim = oldest_large_index(reader, cached)) != NULL) {
+        drop_index(reader, victim);
     }
-    return status;
+    *index = &cached->index;
+    return SAVEPOINT_OK;
 }
 
 static uint64_t find_in_map(const struct svp_index *index, uint32_t region_id, uint64_t page)
@@ -144,7 +174,7 @@ enum savepoint_status svp_reader_find(struct svp_reader *reader, uint64_t *recor
     return SAVEPOINT_OK;
 }
 
-static struct svp_region_map *map_of(struct svp_region_map *maps, size_t map_count, uint32_t region_id)
+static struct svp_page_map *map_of(struct svp_page_map *maps, size_t map_count, uint32_t region_id)
 {
     for (size_t i = 0; i < map_count; i++) {
         if (maps[i].region_id == region_id) {
@@ -154,63 +184,72 @@ static struct svp_region_map *map_of(struct svp_region_map *maps, size_t map_cou
     return NULL;
 }
 
-static void fill_page(struct svp_region_map *map, uint64_t page, uint64_t record_offset)
+static bool fill_run(struct svp_page_map *map, const struct svp_index_entry *entry)
 {
-    if (page < map->page_count && map->offsets[page] == 0) {
-        map->offsets[page] = record_offset;
+    bool enough = true;
+    for (uint64_t k = 0; enough && k < entry->page_count && entry->first_page + k < map->pages; k++) {
+        enough = svp_page_map_fill(map, entry->first_page + k, entry->record_offset);
     }
+    return enough;
 }
 
 /* A damaged record must not cost pages that do not depend on it: all pages that might be in it and have no newer
- * version point to it, so that whoever reads one of them meets the damage, and nobody else. */
-static void fill_bounds(struct svp_region_map *map, const struct svp_index_entry *entry)
+ * version point to it, so that whoever reads one of them meets the damage, and nobody else. Bounds too wide for that
+ * (no writer of ours makes them) are damage to all. */
+static enum savepoint_status fill_damaged(struct svp_page_map *map, const struct svp_index_entry *entry, bool *enough,
+                                          enum savepoint_status damage)
 {
-    for (uint64_t k = 0; k < entry->page_count && entry->first_page + k < map->page_count; k++) {
-        fill_page(map, entry->first_page + k, entry->record_offset);
+    const uint64_t pages_max = UINT64_C(1) << 20;
+    if (entry->page_count > pages_max) {
+        return damage;
     }
-}
-
-static enum savepoint_status fill_from_list_entry(struct svp_reader *reader, struct svp_region_map *map,
-                                                  const struct svp_index_entry *entry, struct savepoint_error *error)
-{
-    const struct svp_cached_pages *cached = NULL;
-    uint64_t record_offset = entry->record_offset;
-    enum savepoint_status status = svp_pages_cache_get(reader, &cached, record_offset, error);
-    if (status == SAVEPOINT_CORRUPT || (status == SAVEPOINT_OK && cached->pages.region_id != map->region_id)) {
-        fill_bounds(map, entry);
-        return SAVEPOINT_OK;
-    }
-    if (status != SAVEPOINT_OK) {
-        return status;
-    }
-    for (uint32_t i = 0; i < cached->pages.count; i++) {
-        fill_page(map, cached->pages.pages[i], record_offset);
-    }
+    *enough = fill_run(map, entry);
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status fill_from_index(struct svp_reader *reader, struct svp_region_map *maps, size_t map_count,
+static enum savepoint_status fill_from_list_entry(struct svp_reader *reader, struct svp_page_map *map,
+                                                  const struct svp_index_entry *entry, bool *enough,
+                                                  struct savepoint_error *error)
+{
+    const struct svp_cached_pages *cached = NULL;
+    enum savepoint_status status = svp_pages_cache_get(reader, &cached, entry->record_offset, error);
+    if (status == SAVEPOINT_OK && cached->pages.region_id != map->region_id) {
+        status = svp_source_verdict(reader->source, SVP_BAD, entry->record_offset, "batch of pages", error);
+    }
+    if (status == SAVEPOINT_CORRUPT) {
+        return fill_damaged(map, entry, enough, status);
+    }
+    for (uint32_t i = 0; status == SAVEPOINT_OK && *enough && i < cached->pages.count; i++) {
+        *enough = svp_page_map_fill(map, cached->pages.pages[i], entry->record_offset);
+    }
+    return status;
+}
+
+static enum savepoint_status fill_from_index(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
                                              const struct svp_index *index, struct savepoint_error *error)
 {
-    for (uint32_t i = 0; i < index->count; i++) {
+    bool enough = true;
+    enum savepoint_status status = SAVEPOINT_OK;
+    for (uint32_t i = 0; status == SAVEPOINT_OK && enough && i < index->count; i++) {
         const struct svp_index_entry *entry = &index->entries[i];
-        struct svp_region_map *map = map_of(maps, map_count, entry->region_id);
+        struct svp_page_map *map = map_of(maps, map_count, entry->region_id);
         if (map == NULL) {
             continue;
         }
         if (index->kind == SVP_INDEX_LIST) {
-            enum savepoint_status status = fill_from_list_entry(reader, map, entry, error);
-            if (status != SAVEPOINT_OK) {
-                return status;
-            }
-            continue;
+            status = fill_from_list_entry(reader, map, entry, &enough, error);
+        } else {
+            enough = fill_run(map, entry);
         }
-        fill_bounds(map, entry);
     }
-    return SAVEPOINT_OK;
+    if (status == SAVEPOINT_OK && !enough) {
+        status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory for a page table",
+                                 reader->source->path);
+    }
+    return status;
 }
 
-enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_region_map *maps, size_t map_count,
+enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
                                      uint64_t commit_offset, struct savepoint_error *error)
 {
     while (commit_offset != 0) {

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "archive/page_map.h"
 #include "archive/source.h"
 #include "format/index.h"
 #include "format/pages.h"
@@ -22,11 +23,15 @@ struct svp_cached_index {
 };
 
 enum { SVP_READER_PAGES = 96, SVP_READER_INDEXES = 24 };
+/* Above this many bytes the least used are given up: large records, which no writer of ours makes, cost speed only. */
+#define SVP_READER_PAGES_BYTES (UINT64_C(96) << 20)
+#define SVP_READER_INDEX_BYTES (UINT64_C(64) << 20)
 
 /* Reads pages of the archive behind `source`; keeps recently used records. One thread at a time. */
 struct svp_reader {
     const struct svp_source *source;
     uint64_t clock;
+    uint64_t index_bytes;
     struct svp_cached_pages *pages[SVP_READER_PAGES];
     struct svp_cached_index indexes[SVP_READER_INDEXES];
 };
@@ -50,13 +55,8 @@ enum savepoint_status svp_reader_page(struct svp_reader *reader, uint8_t *page, 
                                       uint64_t record_offset, uint32_t region_id, uint64_t page_index,
                                       struct savepoint_error *error);
 
-/* Where all pages of one region are at a commit: offsets[0..page_count), 0 for zeros. `offsets` must be zero on entry. */
-struct svp_region_map {
-    uint32_t region_id;
-    uint64_t page_count;
-    uint64_t *offsets;
-};
-enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_region_map *maps, size_t map_count,
+/* Fills in where all pages of some regions are at a commit; the maps are open and empty. */
+enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
                                      uint64_t commit_offset, struct savepoint_error *error);
 
 #endif

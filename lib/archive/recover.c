@@ -90,6 +90,13 @@ static enum savepoint_status save_tail(const struct svp_source *source, uint64_t
     enum savepoint_status status =
         code == 0 ? copy_tail(source, &saved, from, end, error)
                   : svp_status_os(error, code, "save the torn tail", "%s: cannot be created, so nothing was cut", name);
+    if (code == 0 && status == SAVEPOINT_OK) {
+        code = svp_file_sync_folder(name); /* the copy's name is durable before the original is cut */
+        status = code == 0 ? status : svp_status_os(error, code, "save the torn tail", "%s: cannot be made durable", name);
+    }
+    if (saved.descriptor >= 0 && status != SAVEPOINT_OK) {
+        svp_file_remove(name); /* a part of a copy is of no use, and takes room */
+    }
     svp_file_close(&saved);
     svp_memory_free(name);
     return status;

@@ -6,7 +6,7 @@
 #include "archive/append.h"
 #include "archive/catalog.h"
 #include "format/memory.h"
-#include "format/tree.h"
+#include "format/sparse_root.h"
 #include "os/host.h"
 #include "status.h"
 
@@ -22,50 +22,52 @@ enum savepoint_status svp_verify_step(struct svp_verify_pace *pace, uint64_t byt
     return SAVEPOINT_OK;
 }
 
-/* The region's root, every page decoded. */
+/* The region's root, every stored page decoded. */
 static enum savepoint_status check_region(struct svp_reader *reader, const struct svp_region_entry *entry,
-                                          const uint64_t *offsets, struct svp_hash *root, uint64_t *pages_checked,
-                                          struct svp_verify_pace *pace, struct savepoint_error *error)
+                                          const struct svp_page_map *map, struct svp_hash *root,
+                                          uint64_t *pages_checked, struct svp_verify_pace *pace,
+                                          struct savepoint_error *error)
 {
-    struct svp_tree tree;
+    struct svp_sparse_root sparse;
     uint8_t page_bytes[SVP_PAGE_BYTES];
-    uint64_t pages = entry->bytes / SVP_PAGE_BYTES;
-    enum savepoint_status status = SAVEPOINT_OK;
-    if (!svp_tree_open(&tree, pages)) {
-        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory for region '%.80s'", entry->name);
-    }
-    for (uint64_t page = 0; status == SAVEPOINT_OK && page < pages; page++) {
+    svp_sparse_root_open(&sparse, map->pages);
+    uint64_t page = svp_page_map_next(map, 0);
+    for (; page != UINT64_MAX; page = svp_page_map_next(map, page + 1)) {
         struct svp_page_origin origin;
-        if (offsets[page] != 0 && !svp_region_excludes(entry, page)) {
-            status = svp_reader_page(reader, page_bytes, &origin, offsets[page], entry->id, page, error);
-            svp_tree_update(&tree, page, &origin.hash);
-            *pages_checked += status == SAVEPOINT_OK ? 1 : 0;
+        if (svp_region_excludes(entry, page)) {
+            continue;
         }
+        enum savepoint_status status =
+            svp_reader_page(reader, page_bytes, &origin, svp_page_map_get(map, page), entry->id, page, error);
         status = status == SAVEPOINT_OK ? svp_verify_step(pace, SVP_PAGE_BYTES, error) : status;
+        if (status != SAVEPOINT_OK) {
+            return status;
+        }
+        svp_sparse_root_add(&sparse, page, &origin.hash);
+        ++*pages_checked;
     }
-    *root = svp_tree_root(&tree);
-    svp_tree_close(&tree);
-    return status;
+    *root = svp_sparse_root_finish(&sparse);
+    return SAVEPOINT_OK;
 }
 
 static enum savepoint_status check_regions(struct svp_reader *reader, const struct svp_region_table *table,
-                                           struct svp_region_map *maps, uint64_t commit_offset,
+                                           struct svp_page_map *maps, uint64_t commit_offset,
                                            struct svp_buffer *state, uint64_t *pages_checked,
                                            struct svp_verify_pace *pace, struct savepoint_error *error)
 {
     for (uint32_t i = 0; i < table->count; i++) {
-        uint64_t pages = table->entries[i].bytes / SVP_PAGE_BYTES;
-        maps[i] = (struct svp_region_map){table->entries[i].id, pages,
-                                          svp_memory_zalloc((size_t)pages, sizeof(uint64_t))};
-        if (maps[i].offsets == NULL) {
-            return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory for a page table");
+        if (!svp_page_map_open(&maps[i], table->entries[i].id, table->entries[i].bytes / SVP_PAGE_BYTES)) {
+            return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "%s: no memory for a page table",
+                                   reader->source->path);
         }
     }
     enum savepoint_status status = svp_reader_map(reader, maps, table->count, commit_offset, error);
     for (uint32_t i = 0; status == SAVEPOINT_OK && i < table->count; i++) {
         struct svp_hash root;
-        status = check_region(reader, &table->entries[i], maps[i].offsets, &root, pages_checked, pace, error);
-        svp_state_add(state, &table->entries[i], &root);
+        status = check_region(reader, &table->entries[i], &maps[i], &root, pages_checked, pace, error);
+        if (status == SAVEPOINT_OK) {
+            svp_state_add(state, &table->entries[i], &root);
+        }
     }
     return status;
 }
@@ -114,7 +116,7 @@ enum savepoint_status svp_verify_snapshot(struct svp_reader *reader, uint64_t co
 {
     struct svp_commit commit;
     struct svp_region_table table = {0};
-    struct svp_region_map *maps = NULL;
+    struct svp_page_map *maps = NULL;
     struct svp_buffer state = {0};
     enum savepoint_status status = svp_source_commit(reader->source, &commit, commit_offset, error);
     status = status == SAVEPOINT_OK ? svp_source_regions(reader->source, &table, commit.regions, error) : status;
@@ -128,7 +130,7 @@ enum savepoint_status svp_verify_snapshot(struct svp_reader *reader, uint64_t co
                  ? check_identity(reader->source, &commit, &state, history_uuid, commit_offset, error)
                  : status;
     for (uint32_t i = 0; maps != NULL && i < table.count; i++) {
-        svp_memory_free(maps[i].offsets);
+        svp_page_map_close(&maps[i]);
     }
     svp_memory_free(maps);
     svp_buffer_free(&state);

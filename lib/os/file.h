@@ -31,6 +31,7 @@ int svp_file_read(const struct svp_file *file, void *to, size_t bytes, uint64_t 
 int svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset);
 int svp_file_sync(const struct svp_file *file);
 int svp_file_truncate(const struct svp_file *file, uint64_t bytes);
+int svp_file_remove(const char *path);
 /* Makes the file's name durable. */
 int svp_file_sync_folder(const char *path);
 

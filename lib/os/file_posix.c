@@ -141,6 +141,11 @@ int svp_file_truncate(const struct svp_file *file, uint64_t bytes)
     return result != 0 ? errno : 0;
 }
 
+int svp_file_remove(const char *path)
+{
+    return unlink(path) != 0 ? errno : 0;
+}
+
 int svp_file_sync_folder(const char *path)
 {
     char folder[PATH_BYTES_MAX];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/bytes.h"
+#include "options.h"
 #include "os/vm.h"
 #include "session/regions.h"
 #include "status.h"
@@ -102,19 +103,19 @@ static enum savepoint_status map_at(struct placement *place, const char *name, s
 enum savepoint_status savepoint_map(struct savepoint *session, void **base, const char *name, size_t bytes,
                                     const struct savepoint_region_options *options, struct savepoint_error *error)
 {
-    static const struct savepoint_region_options defaults = SAVEPOINT_REGION_OPTIONS_INIT;
     struct placement placed = {0};
     struct svp_region *region = NULL;
-    const struct savepoint_region_options *chosen = options != NULL ? options : &defaults;
+    struct savepoint_region_options chosen = SAVEPOINT_REGION_OPTIONS_INIT;
     enum savepoint_status status = svp_session_check(session, "map", error);
+    status = status == SAVEPOINT_OK ? svp_options_copy(&chosen, sizeof chosen, options, "map", error) : status;
     status = status == SAVEPOINT_OK ? svp_regions_check_name(session, name, error) : status;
     if (status == SAVEPOINT_OK && (base == NULL || bytes == 0 || bytes > SVP_REGION_BYTES_MAX / 4 ||
-                                   chosen->reserve_bytes > SVP_REGION_BYTES_MAX)) {
+                                   chosen.reserve_bytes > SVP_REGION_BYTES_MAX)) {
         status = svp_status_fail(error, SAVEPOINT_INVALID, "map", "region '%.80s': %zu bytes cannot be mapped", name, bytes);
     }
     if (status == SAVEPOINT_OK) {
         svp_session_drain(session);
-        status = place(session, &placed, name, bytes, chosen, error);
+        status = place(session, &placed, name, bytes, &chosen, error);
     }
     status = status == SAVEPOINT_OK ? svp_regions_check_range(session, name, placed.address, placed.bytes, error) : status;
     status = status == SAVEPOINT_OK ? map_at(&placed, name, error) : status;

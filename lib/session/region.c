@@ -88,9 +88,15 @@ enum savepoint_status svp_region_arm(struct svp_region *region, uintptr_t start,
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "watch", "region '%.80s': no memory", region->name);
     }
     region->ranges = grown;
-    enum savepoint_status status = region->backend->add(region->watch, start, bytes, error);
+    struct savepoint_error found = {0};
+    enum savepoint_status status = region->backend->add(region->watch, start, bytes, &found);
     if (status == SAVEPOINT_OK) {
         region->ranges[region->range_count++] = (struct svp_range){start, bytes};
+    } else {
+        svp_status_fail(error, status, found.operation, "region '%.80s': %.270s", region->name, found.message);
+        if (error != NULL) {
+            error->os_code = found.os_code;
+        }
     }
     return status;
 }

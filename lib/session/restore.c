@@ -5,7 +5,7 @@
 
 #include "format/memory.h"
 #include "session/commit.h"
-#include "session/options.h"
+#include "options.h"
 #include "session/region.h"
 #include "status.h"
 #include "watch/mapping.h"
@@ -40,13 +40,11 @@ static enum savepoint_status match_entry(struct savepoint *session, struct svp_r
     struct svp_restore_part *part = &restore->parts[restore->part_count];
     part->region = region;
     part->entry = entry;
-    part->offsets = svp_memory_zalloc((size_t)region->pages, sizeof *part->offsets);
-    if (part->offsets == NULL || !svp_pageset_open(&part->differing, region->pages)) {
-        svp_memory_free(part->offsets);
-        part->offsets = NULL;
+    restore->part_count++; /* counted first: it is closed whatever it holds */
+    if (!svp_page_map_open(&part->map, entry->id, entry->bytes / SVP_PAGE_BYTES) ||
+        !svp_pageset_open(&part->differing, region->pages)) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory for the page table");
     }
-    restore->part_count++;
     return SAVEPOINT_OK;
 }
 
@@ -87,13 +85,12 @@ static enum savepoint_status peek_all(struct savepoint *session, struct savepoin
 static enum savepoint_status load_maps(struct savepoint *session, struct svp_restore *restore,
                                        struct savepoint_error *error)
 {
-    struct svp_region_map *maps = svp_memory_zalloc(restore->part_count, sizeof *maps);
+    struct svp_page_map *maps = svp_memory_zalloc(restore->part_count, sizeof *maps);
     if (maps == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory");
     }
     for (size_t i = 0; i < restore->part_count; i++) {
-        const struct svp_restore_part *part = &restore->parts[i];
-        maps[i] = (struct svp_region_map){part->entry->id, part->entry->bytes / SVP_PAGE_BYTES, part->offsets};
+        maps[i] = restore->parts[i].map; /* borrowed: both share the chunks */
     }
     enum savepoint_status status =
         svp_reader_map(&session->reader, maps, restore->part_count, restore->commit_offset, error);
@@ -107,7 +104,7 @@ static void find_differing(struct svp_restore_part *part, bool all)
     for (uint64_t page = 0; page < region->pages; page++) {
         bool excluded = svp_pageset_has(&region->excluded, page) || svp_region_excludes(part->entry, page);
         bool differs = all || svp_pageset_has(&region->pending, page) || svp_pageset_has(&region->no_base, page) ||
-                       region->states[page].record_offset != part->offsets[page];
+                       region->states[page].record_offset != svp_page_map_get(&part->map, page);
         if (differs && !excluded) {
             svp_pageset_add(&part->differing, page, 1);
         }
@@ -143,7 +140,8 @@ static enum savepoint_status decode_all(struct savepoint *session, struct svp_re
         for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
             struct svp_decoded *decoded = to != NULL ? to++ : &scratch;
             enum savepoint_status status = svp_reader_page(&session->reader, decoded->bytes, &decoded->origin,
-                                                           part->offsets[page], part->entry->id, page, error);
+                                                           svp_page_map_get(&part->map, page), part->entry->id, page,
+                                                           error);
             status = status == SAVEPOINT_OK ? report_progress(restore, error) : status;
             if (status != SAVEPOINT_OK) {
                 return status;
@@ -171,7 +169,7 @@ static void place_page(struct svp_restore *restore, struct svp_restore_part *par
     memcpy(region->shadow + page * SVP_PAGE_BYTES, decoded->bytes, SVP_PAGE_BYTES);
     svp_tree_update(&region->tree, page, &decoded->origin.hash);
     region->states[page] = (struct svp_page_state){
-        .record_offset = part->offsets[page],
+        .record_offset = svp_page_map_get(&part->map, page),
         .changed_depth = restore->commit.depth,
         .key_bytes = clamp16(decoded->origin.key_bytes),
         .delta_bytes = clamp16(decoded->origin.delta_bytes),
@@ -192,8 +190,8 @@ static enum savepoint_status write_all(struct savepoint *session, struct svp_res
             struct svp_decoded *decoded = from != NULL ? from++ : &scratch;
             if (from == NULL) {
                 enum savepoint_status status =
-                    svp_reader_page(&session->reader, scratch.bytes, &scratch.origin, part->offsets[page],
-                                    part->entry->id, page, error);
+                    svp_reader_page(&session->reader, scratch.bytes, &scratch.origin,
+                                    svp_page_map_get(&part->map, page), part->entry->id, page, error);
                 if (status != SAVEPOINT_OK) {
                     return status;
                 }
@@ -262,7 +260,8 @@ static void settle(struct savepoint *session, struct svp_restore *restore)
     }
 }
 
-/* Regions the snapshot does not know keep their contents, all of which the next snapshot has to store whole. */
+/* Regions the snapshot does not know keep their contents, all of which the next snapshot has to store whole. They get
+ * a new id: the old one may belong, on the branch taken now, to a region that has vanished. */
 static void mark_strangers(struct savepoint *session, const struct svp_restore *restore)
 {
     for (size_t i = 0; i < session->region_count; i++) {
@@ -274,6 +273,8 @@ static void mark_strangers(struct savepoint *session, const struct svp_restore *
         if (!known) {
             svp_pageset_add(&region->pending, 0, region->pages);
             svp_pageset_add(&region->no_base, 0, region->pages);
+            memset(region->states, 0, (size_t)region->pages * sizeof *region->states);
+            region->id = session->next_region_id++;
         }
     }
 }
@@ -281,7 +282,7 @@ static void mark_strangers(struct savepoint *session, const struct svp_restore *
 static void close_restore(struct svp_restore *restore)
 {
     for (size_t i = 0; i < restore->part_count; i++) {
-        svp_memory_free(restore->parts[i].offsets);
+        svp_page_map_close(&restore->parts[i].map);
         svp_pageset_close(&restore->parts[i].differing);
     }
     svp_memory_free(restore->parts);

@@ -7,7 +7,7 @@
 struct svp_restore_part { /* one region of the snapshot and its memory here */
     struct svp_region *region;
     const struct svp_region_entry *entry;
-    uint64_t *offsets; /* per page here: its record at the target, 0 for zeros */
+    struct svp_page_map map; /* where its pages are at the target */
     struct svp_pageset differing;
     uint64_t differing_pages;
 };

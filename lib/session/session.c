@@ -8,7 +8,7 @@
 #include "os/vm.h"
 #include "session/commit.h"
 #include "session/encode.h"
-#include "session/options.h"
+#include "options.h"
 #include "session/region.h"
 #include "session/takes.h"
 #include "status.h"

@@ -4,7 +4,7 @@
 #include "format/memory.h"
 #include "os/host.h"
 #include "session/copy.h"
-#include "session/options.h"
+#include "options.h"
 #include "session/region.h"
 #include "session/takes.h"
 #include "status.h"

@@ -1,5 +1,5 @@
 /* options.c - size-versioned option structures */
-#include "session/options.h"
+#include "options.h"
 
 #include <string.h>
 
