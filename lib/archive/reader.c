@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "archive/pages_cache.h"
+#include "archive/rebuild.h"
 #include "format/memory.h"
 #include "status.h"
 
@@ -47,7 +48,8 @@ static enum savepoint_status load_index(struct svp_reader *reader, struct svp_in
     struct svp_commit commit;
     struct svp_record record;
     struct svp_buffer body = {0};
-    enum savepoint_status status = svp_source_commit(reader->source, &commit, commit_offset, error);
+    enum savepoint_status commit_status = svp_source_commit(reader->source, &commit, commit_offset, error);
+    enum savepoint_status status = commit_status;
     if (status == SAVEPOINT_OK) {
         status = svp_source_record(reader->source, &record, &body, commit.index, SVP_INDEX, error);
     }
@@ -57,6 +59,9 @@ static enum savepoint_status load_index(struct svp_reader *reader, struct svp_in
         status = svp_source_verdict(reader->source, verdict, commit.index, "index", error);
     }
     svp_buffer_free(&body);
+    if (commit_status == SAVEPOINT_OK && status == SAVEPOINT_CORRUPT) {
+        status = svp_rebuild_index(reader->source, index, &commit, commit_offset, error);
+    }
     return status;
 }
 

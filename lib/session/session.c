@@ -153,15 +153,17 @@ static void free_session(struct savepoint *session)
     svp_memory_free(session);
 }
 
-static enum savepoint_status start(struct savepoint *session, struct savepoint_error *error)
+/* Before the archive is opened and locked, so that no child forked meanwhile keeps the lock. */
+static enum savepoint_status register_fork(struct savepoint *session, struct savepoint_error *error)
 {
     int code = svp_host_at_fork(leave_archive, session);
-    if (code != 0) {
-        return svp_status_os(error, code, "open", "cannot register the fork handler");
-    }
+    return code == 0 ? SAVEPOINT_OK : svp_status_os(error, code, "open", "cannot register the fork handler");
+}
+
+static enum savepoint_status start(struct savepoint *session, struct savepoint_error *error)
+{
     session->worker = svp_thread_start(svp_commit_run, session);
     if (session->worker == NULL) {
-        svp_host_at_fork_end(session);
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "cannot start the worker thread");
     }
     return SAVEPOINT_OK;
@@ -188,9 +190,11 @@ enum savepoint_status savepoint_open(struct savepoint **session, const char *pat
     opened->append.source.file = (struct svp_file)SVP_FILE_NONE;
     enum savepoint_status status = read_options(opened, options, error);
     status = status == SAVEPOINT_OK ? allocate(opened, error) : status;
+    status = status == SAVEPOINT_OK ? register_fork(opened, error) : status;
     status = status == SAVEPOINT_OK ? open_archive(opened, path, error) : status;
     status = status == SAVEPOINT_OK ? start(opened, error) : status;
     if (status != SAVEPOINT_OK) {
+        svp_host_at_fork_end(opened);
         close_archive(opened, NULL);
         free_session(opened);
         return status;

@@ -102,15 +102,20 @@ enum savepoint_status svp_span_find(struct savepoint *session, struct svp_histor
         struct svp_buffer body = {0};
         enum savepoint_status status =
             svp_source_commit(&session->append.source, &commit, commit_offset, error);
-        if (status == SAVEPOINT_OK) {
+        bool commit_read = status == SAVEPOINT_OK;
+        if (commit_read) {
             status = svp_source_record(&session->append.source, &record, &body, commit.index, SVP_INDEX, error);
         }
-        uint64_t below = status == SAVEPOINT_OK && body.count >= 8 ? svp_load64(body.bytes) : 0;
+        uint64_t below = status == SAVEPOINT_OK && body.count >= 8 ? svp_load64(body.bytes) : commit.base;
         svp_buffer_free(&body);
-        if (status != SAVEPOINT_OK || below >= commit_offset) {
-            return status != SAVEPOINT_OK
-                       ? status
-                       : svp_source_verdict(&session->append.source, SVP_BAD, commit.index, "index", error);
+        if (status == SAVEPOINT_CORRUPT && commit_read) { /* a damaged index is only a cache: one step at a time then */
+            status = SAVEPOINT_OK;
+        }
+        if (status == SAVEPOINT_OK && below >= commit_offset) {
+            status = svp_source_verdict(&session->append.source, SVP_BAD, commit.index, "index", error);
+        }
+        if (status != SAVEPOINT_OK) {
+            return status;
         }
         for (; found <= level_of(commit.depth); found++) {
             history->levels[found] = commit_offset;
