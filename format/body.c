@@ -20,10 +20,10 @@ enum svp_verdict svp_commit_read(struct svp_commit *commit, const uint8_t *body,
     svp_cursor_copy(&cursor, commit->metadata_hash.bytes, 16);
     svp_cursor_copy(&cursor, commit->base_id.bytes, 16);
     uint64_t *const fields[] = {
-        &commit->sequence,     &commit->time_ns,      &commit->base,        &commit->parent,
-        &commit->previous,     &commit->regions,      &commit->metadata,    &commit->index,
+        &commit->sequence,          &commit->time_ns,      &commit->base,         &commit->parent,
+        &commit->previous,          &commit->regions,      &commit->metadata,     &commit->index,
         &commit->transaction_start, &commit->pages_stored, &commit->region_pages, &commit->delta_bytes,
-        &commit->key_bytes,    &commit->pause_ns,
+        &commit->key_bytes,         &commit->pause_ns,
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         *fields[i] = svp_cursor64(&cursor);
@@ -51,10 +51,10 @@ void svp_commit_write(struct svp_buffer *to, const struct svp_commit *commit)
     svp_buffer_add(to, commit->metadata_hash.bytes, 16);
     svp_buffer_add(to, commit->base_id.bytes, 16);
     const uint64_t fields[] = {
-        commit->sequence,     commit->time_ns,      commit->base,        commit->parent,
-        commit->previous,     commit->regions,      commit->metadata,    commit->index,
+        commit->sequence,          commit->time_ns,      commit->base,         commit->parent,
+        commit->previous,          commit->regions,      commit->metadata,     commit->index,
         commit->transaction_start, commit->pages_stored, commit->region_pages, commit->delta_bytes,
-        commit->key_bytes,    commit->pause_ns,
+        commit->key_bytes,         commit->pause_ns,
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         svp_buffer_add64(to, fields[i]);

@@ -85,5 +85,5 @@ void svp_buffer_clear(struct svp_buffer *buffer)
 void svp_buffer_free(struct svp_buffer *buffer)
 {
     svp_memory_free(buffer->bytes);
-    *buffer = (struct svp_buffer){0};
+    *buffer = (struct svp_buffer){ 0 };
 }

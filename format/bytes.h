@@ -68,7 +68,7 @@ struct svp_cursor {
 
 static inline struct svp_cursor svp_cursor_over(const uint8_t *bytes, size_t count)
 {
-    return (struct svp_cursor){bytes, bytes + count, false};
+    return (struct svp_cursor){ bytes, bytes + count, false };
 }
 static inline size_t svp_cursor_left(const struct svp_cursor *cursor)
 {

@@ -17,7 +17,7 @@ enum svp_coder_id { SVP_CODER_ZERO = 0, SVP_CODER_STORED = 1, SVP_CODER_WHOLE = 
 
 #define SVP_CODER_UNSUITABLE UINT32_MAX
 
-struct svp_slot { /* where one page lies in an unpacked payload */
+struct svp_slot {  /* where one page lies in an unpacked payload */
     uint32_t list; /* coder-specific list, if any */
     uint32_t bytes;
 };

@@ -61,7 +61,7 @@ static enum svp_verdict locate(struct svp_slot *slots, uint32_t count, const uin
     struct svp_cursor cursor = svp_cursor_over(payload, unpacked);
     uint64_t needed = 0;
     for (uint32_t i = 0; i < count; i++) {
-        slots[i] = (struct svp_slot){(uint32_t)(cursor.at - payload), (uint32_t)needed};
+        slots[i] = (struct svp_slot){ (uint32_t)(cursor.at - payload), (uint32_t)needed };
         if (!check_list(&cursor, &needed)) {
             return SVP_BAD;
         }

@@ -21,7 +21,7 @@ static void add_byte(struct svp_changes *changes, uint32_t offset)
         changes->changed_bytes += bytes - last->bytes;
         last->bytes = (uint16_t)bytes;
     } else if (changes->run_count < SVP_RUNS_MAX) {
-        changes->runs[changes->run_count++] = (struct svp_run){(uint16_t)offset, 1};
+        changes->runs[changes->run_count++] = (struct svp_run){ (uint16_t)offset, 1 };
         changes->changed_bytes++;
     } else {
         changes->dense = true;

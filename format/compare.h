@@ -7,8 +7,8 @@
 
 #include "format/layout.h"
 
-#define SVP_RUNS_MAX 128u            /* more runs than this are not worth listing */
-#define SVP_CHANGED_BYTES_MAX 2048u  /* nor are more changed bytes */
+#define SVP_RUNS_MAX 128u           /* more runs than this are not worth listing */
+#define SVP_CHANGED_BYTES_MAX 2048u /* nor are more changed bytes */
 
 struct svp_run { /* bytes that differ; joined when the gap costs less than a second run */
     uint16_t offset;
@@ -16,9 +16,9 @@ struct svp_run { /* bytes that differ; joined when the gap costs less than a sec
 };
 
 struct svp_changes {
-    bool all_zero;  /* the new version is all zeros */
-    bool same;      /* no byte differs */
-    bool dense;     /* too much differs: `runs` is not complete */
+    bool all_zero; /* the new version is all zeros */
+    bool same;     /* no byte differs */
+    bool dense;    /* too much differs: `runs` is not complete */
     uint32_t run_count;
     uint32_t changed_bytes; /* bytes in runs */
     struct svp_run runs[SVP_RUNS_MAX];

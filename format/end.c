@@ -6,7 +6,7 @@
 
 enum { END_FIELDS = 13, END_BYTES = 8 * END_FIELDS };
 
-static const uint8_t trailer_magic[8] = {'S', 'V', 'P', 'E', 'N', 'D', '\r', '\n'};
+static const uint8_t trailer_magic[8] = { 'S', 'V', 'P', 'E', 'N', 'D', '\r', '\n' };
 
 uint64_t svp_end_of_commit(uint64_t offset, uint32_t label_bytes, uint32_t alignment)
 {
@@ -36,10 +36,9 @@ enum svp_verdict svp_end_read(struct svp_end *end, const uint8_t *body, size_t b
 {
     struct svp_cursor cursor = svp_cursor_over(body, bytes);
     uint64_t *const fields[END_FIELDS] = {
-        &end->transaction_start, &end->previous_end,     &end->newest_commit, &end->head,
-        &end->newest_ref,        &end->newest_tombstone, &end->newest_segment, &end->newest_regions,
-        &end->sealed_bytes,      &end->highest_sequence, &end->snapshot_count, &end->chain,
-        &end->previous_chain,
+        &end->transaction_start, &end->previous_end,   &end->newest_commit,  &end->head,         &end->newest_ref,
+        &end->newest_tombstone,  &end->newest_segment, &end->newest_regions, &end->sealed_bytes, &end->highest_sequence,
+        &end->snapshot_count,    &end->chain,          &end->previous_chain,
     };
     for (size_t i = 0; i < END_FIELDS; i++) {
         *fields[i] = svp_cursor64(&cursor);
@@ -55,14 +54,12 @@ enum svp_verdict svp_end_read(struct svp_end *end, const uint8_t *body, size_t b
     return sound ? SVP_GOOD : SVP_BAD;
 }
 
-void svp_end_write(struct svp_buffer *to, const struct svp_end *end, uint64_t offset, uint64_t salt,
-                   uint32_t alignment)
+void svp_end_write(struct svp_buffer *to, const struct svp_end *end, uint64_t offset, uint64_t salt, uint32_t alignment)
 {
     const uint64_t fields[END_FIELDS] = {
-        end->transaction_start, end->previous_end,     end->newest_commit,  end->head,
-        end->newest_ref,        end->newest_tombstone, end->newest_segment, end->newest_regions,
-        end->sealed_bytes,      end->highest_sequence, end->snapshot_count, end->chain,
-        end->previous_chain,
+        end->transaction_start, end->previous_end,   end->newest_commit,  end->head,         end->newest_ref,
+        end->newest_tombstone,  end->newest_segment, end->newest_regions, end->sealed_bytes, end->highest_sequence,
+        end->snapshot_count,    end->chain,          end->previous_chain,
     };
     for (size_t i = 0; i < END_FIELDS; i++) {
         svp_buffer_add64(to, fields[i]);

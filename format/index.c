@@ -13,7 +13,7 @@ enum { HEAD_BYTES = 24, ENTRY_BYTES_MIN = 4, RECORD_BYTES_MIN = 96 };
 void svp_index_free(struct svp_index *index)
 {
     svp_memory_free(index->entries);
-    *index = (struct svp_index){0};
+    *index = (struct svp_index){ 0 };
 }
 
 static bool continues(const struct svp_index_entry *before, const struct svp_index_entry *entry)
@@ -90,10 +90,10 @@ static bool read_entry(struct svp_index_entry *entry, const struct svp_index_ent
            entry->record_offset != 0 && entry->record_offset < record_offset;
 }
 
-static enum svp_verdict read_entries(struct svp_index *index, uint32_t count, uint64_t record_offset,
-                                     struct svp_cursor cursor)
+static enum svp_verdict
+read_entries(struct svp_index *index, uint32_t count, uint64_t record_offset, struct svp_cursor cursor)
 {
-    struct svp_index_entry before = {0};
+    struct svp_index_entry before = { 0 };
     for (uint32_t i = 0; i < count; i++) {
         struct svp_index_entry entry;
         if (!read_entry(&entry, &before, index->kind, record_offset, &cursor)) {
@@ -111,14 +111,14 @@ enum svp_verdict svp_index_read(struct svp_index *index, const uint8_t *body, si
                                 struct svp_unpacker *unpacker)
 {
     struct svp_cursor cursor = svp_cursor_over(body, bytes);
-    *index = (struct svp_index){.below = svp_cursor64(&cursor)};
+    *index = (struct svp_index){ .below = svp_cursor64(&cursor) };
     uint32_t kind = svp_cursor32(&cursor);
     uint32_t count = svp_cursor32(&cursor);
     uint32_t unpacked = svp_cursor32(&cursor);
     uint32_t stored = svp_cursor32(&cursor);
     const uint8_t *packed = svp_cursor_bytes(&cursor, stored);
-    /* What an index can name is bounded by the file before it: a PAGES record has at least 96 bytes, and a page at least
-     * one byte of its page table. */
+    /* What an index can name is bounded by the file before it: a PAGES record has at least 96 bytes, and a page at
+     * least one byte of its page table. */
     uint64_t entries_max = kind == SVP_INDEX_LIST ? record_offset / RECORD_BYTES_MIN : record_offset;
     if (cursor.bad || (kind != SVP_INDEX_LIST && kind != SVP_INDEX_MAP) || unpacked > SVP_INDEX_UNPACKED_MAX ||
         stored > unpacked || count > unpacked / ENTRY_BYTES_MIN || count > entries_max ||
@@ -161,8 +161,8 @@ static void write_entry(struct svp_buffer *plain, const struct svp_index_entry *
 bool svp_index_write(struct svp_buffer *to, const struct svp_index *index, uint64_t record_offset,
                      struct svp_packer *packer)
 {
-    struct svp_buffer plain = {0};
-    struct svp_index_entry before = {0};
+    struct svp_buffer plain = { 0 };
+    struct svp_index_entry before = { 0 };
     for (uint32_t i = 0; i < index->count; i++) {
         write_entry(&plain, &index->entries[i], &before, index->kind, record_offset);
         before = index->entries[i];

@@ -8,6 +8,6 @@
 void *svp_memory_alloc(size_t bytes);
 void *svp_memory_zalloc(size_t count, size_t bytes);
 void *svp_memory_resize(void *old, size_t count, size_t bytes); /* old stays valid on failure */
-void svp_memory_free(void *block);                               /* NULL does nothing */
+void svp_memory_free(void *block);                              /* NULL does nothing */
 
 #endif

@@ -63,8 +63,8 @@ void svp_unpacker_close(struct svp_unpacker *unpacker)
     ZSTD_freeDCtx(decompression_of(unpacker));
 }
 
-/* True when the frame asks for no more than the window the format allows, and for no dictionary (RFC 8878 3.1.1.1; one-shot
- * decoding would take any window). */
+/* True when the frame asks for no more than the window the format allows, and for no dictionary (RFC 8878 3.1.1.1;
+ * one-shot decoding would take any window). */
 static bool frame_allowed(const uint8_t *frame, size_t bytes, size_t unpacked)
 {
     const uint64_t window_max = UINT64_C(1) << SVP_WINDOW_LOG_MAX;
@@ -78,8 +78,8 @@ static bool frame_allowed(const uint8_t *frame, size_t bytes, size_t unpacked)
     return base + base / 8 * (frame[5] & 7) <= window_max;
 }
 
-enum svp_verdict svp_unpack(struct svp_unpacker *unpacker, uint8_t *to, size_t unpacked, const uint8_t *packed,
-                            size_t stored)
+enum svp_verdict
+svp_unpack(struct svp_unpacker *unpacker, uint8_t *to, size_t unpacked, const uint8_t *packed, size_t stored)
 {
     if (stored > unpacked) {
         return SVP_BAD;

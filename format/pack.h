@@ -20,7 +20,7 @@ size_t svp_pack(struct svp_packer *packer, struct svp_buffer *to, const uint8_t 
 struct svp_unpacker *svp_unpacker_open(void);
 void svp_unpacker_close(struct svp_unpacker *unpacker);
 /* Fills to[0..unpacked) from packed[0..stored). */
-enum svp_verdict svp_unpack(struct svp_unpacker *unpacker, uint8_t *to, size_t unpacked, const uint8_t *packed,
-                            size_t stored);
+enum svp_verdict
+svp_unpack(struct svp_unpacker *unpacker, uint8_t *to, size_t unpacked, const uint8_t *packed, size_t stored);
 
 #endif

@@ -66,7 +66,7 @@ struct svp_batch_sizes svp_batch_write(struct svp_buffer *body, struct svp_batch
     }
     svp_buffer_add(&batch->lists, batch->bytes.bytes, batch->bytes.count);
     body->failed = body->failed || batch->lists.failed || batch->bytes.failed;
-    struct svp_batch_sizes sizes = {(uint32_t)batch->lists.count, 0};
+    struct svp_batch_sizes sizes = { (uint32_t)batch->lists.count, 0 };
     sizes.stored_bytes = (uint32_t)svp_pack(packer, body, batch->lists.bytes, batch->lists.count);
     if (!body->failed) {
         svp_store32(body->bytes + start + 24, sizes.unpacked_bytes);
@@ -104,8 +104,8 @@ static bool read_base_table(struct svp_pages *pages, struct svp_cursor cursor, u
     return !cursor.bad && svp_cursor_left(&cursor) == 0;
 }
 
-enum svp_verdict svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint64_t record_offset,
-                                uint16_t *coder_id)
+enum svp_verdict
+svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint64_t record_offset, uint16_t *coder_id)
 {
     struct svp_cursor cursor = svp_cursor_over(body, bytes);
     pages->region_id = svp_cursor32(&cursor);
@@ -140,8 +140,7 @@ enum svp_verdict svp_pages_read(struct svp_pages *pages, const uint8_t *body, si
 
 enum svp_verdict svp_pages_unpack(struct svp_pages *pages, struct svp_unpacker *unpacker, uint8_t *to)
 {
-    enum svp_verdict verdict =
-        svp_unpack(unpacker, to, pages->unpacked_bytes, pages->payload, pages->stored_bytes);
+    enum svp_verdict verdict = svp_unpack(unpacker, to, pages->unpacked_bytes, pages->payload, pages->stored_bytes);
     return verdict == SVP_GOOD ? pages->coder->locate(pages->slots, pages->count, to, pages->unpacked_bytes) : verdict;
 }
 

@@ -47,8 +47,8 @@ struct svp_pages {
 };
 
 /* Everything but the payload's content. UNSUPPORTED: unknown coder (*coder_id tells which). */
-enum svp_verdict svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint64_t record_offset,
-                                uint16_t *coder_id);
+enum svp_verdict
+svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint64_t record_offset, uint16_t *coder_id);
 /* Unpacks the payload into to[0..unpacked_bytes) and checks it. */
 enum svp_verdict svp_pages_unpack(struct svp_pages *pages, struct svp_unpacker *unpacker, uint8_t *to);
 /* The slot of a page, or -1. */

@@ -6,7 +6,7 @@
 #include "format/bytes.h"
 #include "format/digest.h"
 
-const uint8_t svp_record_magic[8] = {0x89, 'S', 'V', 'P', '\r', '\n', 0x1a, '\n'};
+const uint8_t svp_record_magic[8] = { 0x89, 'S', 'V', 'P', '\r', '\n', 0x1a, '\n' };
 
 uint64_t svp_record_bytes(const struct svp_record *record)
 {
@@ -40,12 +40,11 @@ enum svp_verdict svp_record_read(struct svp_record *record, const uint8_t header
 
 bool svp_record_body_good(const struct svp_record *record, const uint8_t *body)
 {
-    return record->body_hash ==
-           svp_digest64(record->salt, body, (size_t)svp_round_up(record->body_bytes, 8));
+    return record->body_hash == svp_digest64(record->salt, body, (size_t)svp_round_up(record->body_bytes, 8));
 }
 
-uint64_t svp_record_write(struct svp_buffer *to, const struct svp_record *record, const uint8_t *body,
-                          size_t body_bytes)
+uint64_t
+svp_record_write(struct svp_buffer *to, const struct svp_record *record, const uint8_t *body, size_t body_bytes)
 {
     size_t padded = (size_t)svp_round_up(body_bytes, 8);
     uint8_t *at = svp_buffer_reserve(to, SVP_HEADER_BYTES + padded);

@@ -34,7 +34,7 @@ bool svp_record_body_good(const struct svp_record *record, const uint8_t *body);
 
 /* Adds a whole record to `to`: header, body and padding; returns its header hash. `record` gives type, flags,
  * transaction, salt and offset. */
-uint64_t svp_record_write(struct svp_buffer *to, const struct svp_record *record, const uint8_t *body,
-                          size_t body_bytes);
+uint64_t
+svp_record_write(struct svp_buffer *to, const struct svp_record *record, const uint8_t *body, size_t body_bytes);
 
 #endif

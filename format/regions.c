@@ -14,7 +14,7 @@ void svp_regions_free(struct svp_region_table *table)
         svp_memory_free(table->entries[i].excluded);
     }
     svp_memory_free(table->entries);
-    *table = (struct svp_region_table){0};
+    *table = (struct svp_region_table){ 0 };
 }
 
 static enum svp_verdict read_excluded(struct svp_region_entry *entry, struct svp_cursor *cursor)
@@ -24,8 +24,7 @@ static enum svp_verdict read_excluded(struct svp_region_entry *entry, struct svp
     if (entry->excluded_count == 0) {
         return SVP_GOOD;
     }
-    if (entry->excluded_count > SVP_EXCLUDED_MAX ||
-        svp_cursor_left(cursor) / EXCLUDED_BYTES < entry->excluded_count) {
+    if (entry->excluded_count > SVP_EXCLUDED_MAX || svp_cursor_left(cursor) / EXCLUDED_BYTES < entry->excluded_count) {
         entry->excluded_count = 0;
         return SVP_BAD;
     }
@@ -40,14 +39,14 @@ static enum svp_verdict read_excluded(struct svp_region_entry *entry, struct svp
         if (first < free_from || count == 0 || first >= pages || count > pages - first) {
             return SVP_BAD;
         }
-        entry->excluded[i] = (struct svp_excluded){first, count};
+        entry->excluded[i] = (struct svp_excluded){ first, count };
         free_from = first + count + 1;
     }
     return SVP_GOOD;
 }
 
-static enum svp_verdict read_entry(struct svp_region_entry *entry, const struct svp_region_entry *before,
-                                   struct svp_cursor *cursor)
+static enum svp_verdict
+read_entry(struct svp_region_entry *entry, const struct svp_region_entry *before, struct svp_cursor *cursor)
 {
     const uint8_t *start = cursor->at;
     entry->id = svp_cursor32(cursor);
@@ -57,9 +56,9 @@ static enum svp_verdict read_entry(struct svp_region_entry *entry, const struct 
     entry->excluded_count = svp_cursor32(cursor);
     uint16_t name_bytes = svp_cursor16(cursor);
     uint16_t zero = svp_cursor16(cursor);
-    if (cursor->bad || zero != 0 || entry->id == 0 || (entry->flags & ~SVP_REGION_MAPPED) != 0 ||
-        entry->bytes == 0 || entry->bytes % SVP_PAGE_BYTES != 0 || entry->bytes > SVP_REGION_BYTES_MAX ||
-        name_bytes == 0 || name_bytes > SVP_NAME_BYTES_MAX) {
+    if (cursor->bad || zero != 0 || entry->id == 0 || (entry->flags & ~SVP_REGION_MAPPED) != 0 || entry->bytes == 0 ||
+        entry->bytes % SVP_PAGE_BYTES != 0 || entry->bytes > SVP_REGION_BYTES_MAX || name_bytes == 0 ||
+        name_bytes > SVP_NAME_BYTES_MAX) {
         entry->excluded_count = 0;
         return SVP_BAD;
     }
@@ -80,7 +79,7 @@ enum svp_verdict svp_regions_read(struct svp_region_table *table, const uint8_t 
 {
     struct svp_cursor cursor = svp_cursor_over(body, bytes);
     uint32_t count = svp_cursor32(&cursor);
-    *table = (struct svp_region_table){.next_id = svp_cursor32(&cursor)};
+    *table = (struct svp_region_table){ .next_id = svp_cursor32(&cursor) };
     if (cursor.bad || count > SVP_REGIONS_MAX || svp_cursor_left(&cursor) / ENTRY_BYTES < count) {
         return SVP_BAD;
     }

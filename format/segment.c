@@ -35,7 +35,7 @@ static void note_named(uint64_t named[3], const uint8_t *value, size_t bytes)
 
 static enum svp_verdict read_tlvs(struct svp_segment *segment, struct svp_cursor cursor, uint64_t unknown)
 {
-    uint64_t named[3] = {0};
+    uint64_t named[3] = { 0 };
     while (svp_cursor_left(&cursor) > 0) {
         uint16_t type = svp_cursor16(&cursor);
         uint16_t zero = svp_cursor16(&cursor);
@@ -57,15 +57,15 @@ static enum svp_verdict read_tlvs(struct svp_segment *segment, struct svp_cursor
             segment->build_id_bytes = bytes;
         }
     }
-    segment->all_named = (segment->incompatible & ~named[0]) == 0 &&
-                         (segment->read_only_compatible & ~named[1]) == 0 && (segment->compatible & ~named[2]) == 0;
+    segment->all_named = (segment->incompatible & ~named[0]) == 0 && (segment->read_only_compatible & ~named[1]) == 0 &&
+                         (segment->compatible & ~named[2]) == 0;
     return SVP_GOOD;
 }
 
 enum svp_verdict svp_segment_read(struct svp_segment *segment, const uint8_t *body, size_t bytes)
 {
     struct svp_cursor cursor = svp_cursor_over(body, bytes);
-    *segment = (struct svp_segment){.version = svp_cursor16(&cursor)};
+    *segment = (struct svp_segment){ .version = svp_cursor16(&cursor) };
     if (!cursor.bad && segment->version != 0) {
         snprintf(segment->missing, sizeof segment->missing, "format version %u", segment->version);
         return SVP_UNSUPPORTED;
@@ -105,7 +105,7 @@ static void add_tlv(struct svp_buffer *to, uint16_t type, const void *value, siz
 
 static void add_feature(struct svp_buffer *to, uint8_t bit, const char *name)
 {
-    uint8_t value[34] = {MASK_INCOMPATIBLE, bit};
+    uint8_t value[34] = { MASK_INCOMPATIBLE, bit };
     size_t bytes = strlen(name);
     memcpy(value + 2, name, bytes);
     add_tlv(to, TLV_FEATURE, value, 2 + bytes);

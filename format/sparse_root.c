@@ -20,7 +20,7 @@ static void push(struct svp_sparse_root *root, unsigned level, struct svp_hash h
 
 void svp_sparse_root_open(struct svp_sparse_root *root, uint64_t pages)
 {
-    *root = (struct svp_sparse_root){.pages = pages};
+    *root = (struct svp_sparse_root){ .pages = pages };
     root->zeros[0] = svp_tree_zero_page();
     for (unsigned level = 1; level < SVP_TREE_LEVELS_MAX; level++) {
         struct svp_hash group[SVP_TREE_FANOUT];

@@ -9,7 +9,7 @@
 
 struct svp_sparse_root { /* one partly filled group of hashes per level */
     uint64_t pages;
-    uint64_t next; /* first page not yet added */
+    uint64_t next;                              /* first page not yet added */
     struct svp_hash zeros[SVP_TREE_LEVELS_MAX]; /* [k]: of 16^k pages of zeros */
     struct svp_hash groups[SVP_TREE_LEVELS_MAX][SVP_TREE_FANOUT];
     unsigned counts[SVP_TREE_LEVELS_MAX];

@@ -23,7 +23,7 @@ static void set_stale(struct svp_tree *tree, unsigned level, uint64_t node)
 
 bool svp_tree_open(struct svp_tree *tree, uint64_t pages)
 {
-    *tree = (struct svp_tree){.pages = pages};
+    *tree = (struct svp_tree){ .pages = pages };
     uint64_t nodes = pages;
     bool enough = true;
     for (unsigned level = 0;; level++) {
@@ -61,7 +61,7 @@ void svp_tree_close(struct svp_tree *tree)
         svp_memory_free(tree->hashes[level]);
         svp_memory_free(tree->stale[level]);
     }
-    *tree = (struct svp_tree){0};
+    *tree = (struct svp_tree){ 0 };
 }
 
 void svp_tree_update(struct svp_tree *tree, uint64_t page, const struct svp_hash *hash)

@@ -17,7 +17,7 @@
 
 struct svp_tree {
     uint64_t pages;
-    unsigned levels; /* levels above the pages */
+    unsigned levels;                              /* levels above the pages */
     struct svp_hash *hashes[SVP_TREE_LEVELS_MAX]; /* [0]: the pages */
     uint64_t *stale[SVP_TREE_LEVELS_MAX];         /* [k >= 1]: bitmap of nodes to hash anew */
 };

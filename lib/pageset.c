@@ -22,7 +22,7 @@ bool svp_pageset_open(struct svp_pageset *set, uint64_t pages)
 void svp_pageset_close(struct svp_pageset *set)
 {
     svp_memory_free(set->words);
-    *set = (struct svp_pageset){0};
+    *set = (struct svp_pageset){ 0 };
 }
 
 bool svp_pageset_has(const struct svp_pageset *set, uint64_t page)

@@ -20,7 +20,7 @@ bool svp_pageset_has(const struct svp_pageset *set, uint64_t page);
 void svp_pageset_add(struct svp_pageset *set, uint64_t first_page, uint64_t page_count);
 void svp_pageset_remove(struct svp_pageset *set, uint64_t first_page, uint64_t page_count);
 void svp_pageset_clear(struct svp_pageset *set);
-void svp_pageset_unite(struct svp_pageset *set, const struct svp_pageset *other);   /* other is not larger */
+void svp_pageset_unite(struct svp_pageset *set, const struct svp_pageset *other);    /* other is not larger */
 void svp_pageset_subtract(struct svp_pageset *set, const struct svp_pageset *other); /* other is not larger */
 uint64_t svp_pageset_count(const struct svp_pageset *set);
 /* The first member at or after `page`, or SVP_PAGESET_NONE. */

@@ -8,12 +8,12 @@
 #include <string.h>
 
 static const char *const names[] = {
-    "SAVEPOINT_OK",          "SAVEPOINT_EMPTY",         "SAVEPOINT_INVALID",  "SAVEPOINT_NO_MEMORY",
-    "SAVEPOINT_IO",          "SAVEPOINT_NO_SPACE",      "SAVEPOINT_LOCKED",   "SAVEPOINT_NOT_AN_ARCHIVE",
-    "SAVEPOINT_UNSUPPORTED", "SAVEPOINT_CORRUPT",       "SAVEPOINT_NOT_FOUND", "SAVEPOINT_AMBIGUOUS",
-    "SAVEPOINT_EXISTS",      "SAVEPOINT_OVERLAP",       "SAVEPOINT_ADDRESS_TAKEN", "SAVEPOINT_BAD_MEMORY",
-    "SAVEPOINT_MISMATCH",    "SAVEPOINT_NOT_RESUMED",   "SAVEPOINT_BUSY",     "SAVEPOINT_POISONED",
-    "SAVEPOINT_FORKED",      "SAVEPOINT_NO_BACKEND",    "SAVEPOINT_LIMIT",    "SAVEPOINT_CANCELLED",
+    "SAVEPOINT_OK",          "SAVEPOINT_EMPTY",       "SAVEPOINT_INVALID",       "SAVEPOINT_NO_MEMORY",
+    "SAVEPOINT_IO",          "SAVEPOINT_NO_SPACE",    "SAVEPOINT_LOCKED",        "SAVEPOINT_NOT_AN_ARCHIVE",
+    "SAVEPOINT_UNSUPPORTED", "SAVEPOINT_CORRUPT",     "SAVEPOINT_NOT_FOUND",     "SAVEPOINT_AMBIGUOUS",
+    "SAVEPOINT_EXISTS",      "SAVEPOINT_OVERLAP",     "SAVEPOINT_ADDRESS_TAKEN", "SAVEPOINT_BAD_MEMORY",
+    "SAVEPOINT_MISMATCH",    "SAVEPOINT_NOT_RESUMED", "SAVEPOINT_BUSY",          "SAVEPOINT_POISONED",
+    "SAVEPOINT_FORKED",      "SAVEPOINT_NO_BACKEND",  "SAVEPOINT_LIMIT",         "SAVEPOINT_CANCELLED",
     "SAVEPOINT_UNCERTAIN",
 };
 
@@ -73,8 +73,8 @@ static enum savepoint_status status_of_os_code(int os_code)
     return os_code == ENOMEM ? SAVEPOINT_NO_MEMORY : SAVEPOINT_IO;
 }
 
-enum savepoint_status svp_status_os(struct savepoint_error *error, int os_code, const char *operation,
-                                    const char *format, ...)
+enum savepoint_status
+svp_status_os(struct savepoint_error *error, int os_code, const char *operation, const char *format, ...)
 {
     enum savepoint_status status = status_of_os_code(os_code);
     va_list arguments;

@@ -231,7 +231,7 @@ def main():
     temp = tempfile.mkdtemp(prefix="svp-test-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     try:
         roots()
-        files = corpus(temp, os.path.join(HERE, "corpus"))
+        files = corpus(temp, os.path.join(HERE, "..", "..", "format", "corpus"))
         for name, step in (("minimal", 1), ("branch", 101), ("unsynced", 101), ("ref-void", 101), ("ref-head", 101), ("seal-continued", 31)):
             c = files[f"good-{name}.svp"]
             damage(c.name, c.data, c.builder.snaps, c.builder.dropped, temp, step=step)

@@ -10,10 +10,11 @@ enum { WRITE_BYTES = 1 << 20 }; /* records are gathered into writes of about thi
 
 static enum savepoint_status fail_poisoned(const struct svp_append *append, struct savepoint_error *error)
 {
-    return svp_status_fail(error, SAVEPOINT_POISONED, "write",
-                           "%s: an earlier sync or cut of this archive failed, so its end is in doubt: open it anew, or "
-                           "take into another archive",
-                           append->source.path);
+    return svp_status_fail(
+        error, SAVEPOINT_POISONED, "write",
+        "%s: an earlier sync or cut of this archive failed, so its end is in doubt: open it anew, or "
+        "take into another archive",
+        append->source.path);
 }
 
 uint64_t svp_append_offset(const struct svp_append *append)
@@ -29,8 +30,8 @@ static enum savepoint_status flush(struct svp_append *append, struct savepoint_e
     if (append->unwritten.count == 0) {
         return SAVEPOINT_OK;
     }
-    int code = svp_file_write(&append->source.file, append->unwritten.bytes, append->unwritten.count,
-                              append->written_bytes);
+    int code =
+        svp_file_write(&append->source.file, append->unwritten.bytes, append->unwritten.count, append->written_bytes);
     if (code != 0) {
         enum savepoint_status status = svp_status_os(error, code, "write", "%s: cannot write", append->source.path);
         if (error != NULL) {
@@ -65,8 +66,8 @@ static enum savepoint_status add_record(struct svp_append *append, enum svp_reco
     return append->unwritten.count >= WRITE_BYTES ? flush(append, error) : SAVEPOINT_OK;
 }
 
-enum savepoint_status svp_append_record(struct svp_append *append, enum svp_record_type type, uint64_t *offset,
-                                        struct savepoint_error *error)
+enum savepoint_status
+svp_append_record(struct svp_append *append, enum svp_record_type type, uint64_t *offset, struct savepoint_error *error)
 {
     uint64_t at = append->at;
     if (append->body.failed) {
@@ -85,12 +86,12 @@ enum savepoint_status svp_append_record(struct svp_append *append, enum svp_reco
 
 static enum savepoint_status add_seal(struct svp_append *append, struct savepoint_error *error)
 {
-    struct svp_buffer body = {0};
-    const struct svp_seal seal = {append->committed_bytes, svp_host_time_ns()};
+    struct svp_buffer body = { 0 };
+    const struct svp_seal seal = { append->committed_bytes, svp_host_time_ns() };
     svp_seal_write(&body, &seal);
-    enum savepoint_status status =
-        body.failed ? svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory to write", append->source.path)
-                    : add_record(append, SVP_SEAL, body.bytes, body.count, error);
+    enum savepoint_status status = body.failed ? svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write",
+                                                                 "%s: no memory to write", append->source.path)
+                                               : add_record(append, SVP_SEAL, body.bytes, body.count, error);
     svp_buffer_free(&body);
     return status;
 }
@@ -171,10 +172,11 @@ static enum savepoint_status sync_and_seal(struct svp_append *append, struct sav
     int code = svp_file_sync(&append->source.file);
     if (code != 0) {
         append->poisoned = true; /* a second try may report success for pages the kernel has dropped */
-        svp_status_os(error, code, "sync",
-                      "%s: sync failed: the snapshot may or may not be on the disk; open the archive anew, or take into "
-                      "another one",
-                      append->source.path);
+        svp_status_os(
+            error, code, "sync",
+            "%s: sync failed: the snapshot may or may not be on the disk; open the archive anew, or take into "
+            "another one",
+            append->source.path);
         if (error != NULL) {
             error->status = SAVEPOINT_UNCERTAIN;
         }
@@ -184,8 +186,8 @@ static enum savepoint_status sync_and_seal(struct svp_append *append, struct sav
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status add_end(struct svp_append *append, const struct svp_end *wanted, struct svp_end *end,
-                                     struct savepoint_error *error)
+static enum savepoint_status
+add_end(struct svp_append *append, const struct svp_end *wanted, struct svp_end *end, struct savepoint_error *error)
 {
     *end = *wanted;
     end->transaction_start = append->committed_bytes;
@@ -200,8 +202,8 @@ static enum savepoint_status add_end(struct svp_append *append, const struct svp
     return svp_append_record(append, SVP_END, &offset, error);
 }
 
-enum savepoint_status svp_append_finish(struct svp_append *append, const struct svp_end *wanted, bool sync,
-                                        struct savepoint_error *error)
+enum savepoint_status
+svp_append_finish(struct svp_append *append, const struct svp_end *wanted, bool sync, struct savepoint_error *error)
 {
     struct svp_end end;
     uint64_t end_offset = append->at;

@@ -11,30 +11,30 @@
 #include "archive/log.h"
 #include "archive/source.h"
 
-struct svp_append { /* one thread at a time */
-    struct svp_source source; /* reads the same file; its limit follows the commits */
+struct svp_append {                      /* one thread at a time */
+    struct svp_source source;            /* reads the same file; its limit follows the commits */
     struct svp_segment segment;          /* this writer's */
     struct svp_segment previous_segment; /* of the writer before; all zero for a new archive */
-    struct svp_end end;         /* of the last transaction */
+    struct svp_end end;                  /* of the last transaction */
     bool has_end;
     uint64_t end_offset;
-    uint64_t transaction;       /* number of the last transaction */
-    uint64_t committed_bytes;   /* where it ends */
-    uint64_t durable_bytes;     /* all bytes before are known durable */
-    bool segment_written;       /* this writer's own */
-    uint64_t newest_segment;    /* offset; meaningful once segment_written or in its transaction */
+    uint64_t transaction;     /* number of the last transaction */
+    uint64_t committed_bytes; /* where it ends */
+    uint64_t durable_bytes;   /* all bytes before are known durable */
+    bool segment_written;     /* this writer's own */
+    uint64_t newest_segment;  /* offset; meaningful once segment_written or in its transaction */
     bool poisoned;
 
-    bool seal_written;          /* a SEAL stands behind committed_bytes */
+    bool seal_written; /* a SEAL stands behind committed_bytes */
     uint64_t seal_hash;
 
     /* the transaction being written */
     bool open;
-    uint64_t at;                /* where the next record will stand */
-    uint64_t written_bytes;     /* the file holds everything before */
+    uint64_t at;            /* where the next record will stand */
+    uint64_t written_bytes; /* the file holds everything before */
     struct svp_buffer unwritten;
-    struct svp_buffer chain;    /* header hashes */
-    struct svp_buffer body;     /* for callers to build a body in */
+    struct svp_buffer chain; /* header hashes */
+    struct svp_buffer body;  /* for callers to build a body in */
 };
 
 /* Opens an archive for writing: creates, locks, mends the tail (saves and cuts a torn one, seals an unsealed one).
@@ -58,8 +58,8 @@ uint64_t svp_append_offset(const struct svp_append *append);
 /* Ends the transaction with an END that holds `end`'s newest_*, head, highest_sequence and snapshot_count (the rest is
  * filled in). With `sync` it is durable and sealed on OK. UNCERTAIN: the sync failed; the outcome is unknown and the
  * writer poisoned. Any other failure: as if it had never begun. */
-enum savepoint_status svp_append_finish(struct svp_append *append, const struct svp_end *end, bool sync,
-                                        struct savepoint_error *error);
+enum savepoint_status
+svp_append_finish(struct svp_append *append, const struct svp_end *end, bool sync, struct savepoint_error *error);
 void svp_append_abort(struct svp_append *append);
 
 #endif

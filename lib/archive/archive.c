@@ -59,8 +59,8 @@ static enum savepoint_status load(struct savepoint_archive *archive, struct save
                             archive->log.has_end, archive->log.sealed_bytes, error);
 }
 
-enum savepoint_status savepoint_archive_open(struct savepoint_archive **archive, const char *path,
-                                             struct savepoint_error *error)
+enum savepoint_status
+savepoint_archive_open(struct savepoint_archive **archive, const char *path, struct savepoint_error *error)
 {
     if (archive == NULL || path == NULL) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "open", "archive and path must not be NULL");
@@ -121,9 +121,9 @@ enum savepoint_status savepoint_archive_find(struct savepoint_archive *archive, 
     return svp_catalog_find(&archive->catalog, snapshot, expression, error);
 }
 
-enum savepoint_status savepoint_archive_find_time(struct savepoint_archive *archive,
-                                                  struct savepoint_snapshot *snapshot, uint64_t time_ns,
-                                                  struct savepoint_error *error)
+enum savepoint_status
+savepoint_archive_find_time(struct savepoint_archive *archive, struct savepoint_snapshot *snapshot, uint64_t time_ns,
+                            struct savepoint_error *error)
 {
     struct savepoint_snapshot found;
     enum savepoint_status status = svp_catalog_find(&archive->catalog, &found, "HEAD", error);
@@ -146,8 +146,8 @@ enum savepoint_status savepoint_archive_newest(struct savepoint_archive *archive
     return svp_catalog_newest(&archive->catalog, snapshot, error);
 }
 
-enum savepoint_status savepoint_archive_previous(struct savepoint_archive *archive,
-                                                 struct savepoint_snapshot *snapshot, struct savepoint_error *error)
+enum savepoint_status savepoint_archive_previous(struct savepoint_archive *archive, struct savepoint_snapshot *snapshot,
+                                                 struct savepoint_error *error)
 {
     return svp_catalog_previous(&archive->catalog, snapshot, snapshot->file_offset, error);
 }
@@ -162,10 +162,11 @@ enum savepoint_status savepoint_archive_ref_at(struct savepoint_archive *archive
                                                size_t index, struct savepoint_error *error)
 {
     if (index >= archive->catalog.ref_count) {
-        return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "there are %zu references", archive->catalog.ref_count);
+        return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "there are %zu references",
+                               archive->catalog.ref_count);
     }
     const struct svp_ref *found = &archive->catalog.refs[index];
-    *ref = (struct savepoint_ref){.kind = found->kind};
+    *ref = (struct savepoint_ref){ .kind = found->kind };
     memcpy(ref->target.bytes, found->target_id.bytes, sizeof ref->target.bytes);
     memcpy(ref->name, found->name, sizeof ref->name);
     return SAVEPOINT_OK;
@@ -180,11 +181,11 @@ static enum savepoint_status regions_of(struct savepoint_archive *archive, struc
     return status == SAVEPOINT_OK ? svp_source_regions(&archive->source, table, commit.regions, error) : status;
 }
 
-enum savepoint_status savepoint_archive_region_at(struct savepoint_archive *archive, struct savepoint_region *region,
-                                                  const struct savepoint_snapshot *snapshot, size_t index,
-                                                  struct savepoint_error *error)
+enum savepoint_status
+savepoint_archive_region_at(struct savepoint_archive *archive, struct savepoint_region *region,
+                            const struct savepoint_snapshot *snapshot, size_t index, struct savepoint_error *error)
 {
-    struct svp_region_table table = {0};
+    struct svp_region_table table = { 0 };
     enum savepoint_status status = regions_of(archive, &table, snapshot, error);
     if (status == SAVEPOINT_OK && index >= table.count) {
         status = svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "the snapshot has %u regions", table.count);
@@ -192,7 +193,8 @@ enum savepoint_status savepoint_archive_region_at(struct savepoint_archive *arch
     if (status == SAVEPOINT_OK) {
         const struct svp_region_entry *entry = &table.entries[index];
         *region = (struct savepoint_region){
-            .id = entry->id, .flags = entry->flags, .address = entry->address, .bytes = entry->bytes};
+            .id = entry->id, .flags = entry->flags, .address = entry->address, .bytes = entry->bytes
+        };
         for (uint32_t i = 0; i < entry->excluded_count; i++) {
             region->excluded_bytes += entry->excluded[i].page_count * SVP_PAGE_BYTES;
         }
@@ -203,9 +205,9 @@ enum savepoint_status savepoint_archive_region_at(struct savepoint_archive *arch
 }
 
 /* Reads the part of one page that falls into [offset, offset + bytes). */
-static enum savepoint_status read_page_part(struct savepoint_archive *archive, uint8_t *to,
-                                            const struct svp_region_entry *entry, uint64_t commit_offset,
-                                            uint64_t offset, size_t bytes, struct savepoint_error *error)
+static enum savepoint_status
+read_page_part(struct savepoint_archive *archive, uint8_t *to, const struct svp_region_entry *entry,
+               uint64_t commit_offset, uint64_t offset, size_t bytes, struct savepoint_error *error)
 {
     uint8_t page[SVP_PAGE_BYTES];
     struct svp_page_origin origin;
@@ -224,13 +226,14 @@ static enum savepoint_status read_page_part(struct savepoint_archive *archive, u
     return status;
 }
 
-enum savepoint_status savepoint_archive_read(struct savepoint_archive *archive, void *buffer,
-                                             const struct savepoint_snapshot *snapshot, const char *region,
-                                             uint64_t offset, size_t bytes, struct savepoint_error *error)
+enum savepoint_status
+savepoint_archive_read(struct savepoint_archive *archive, void *buffer, const struct savepoint_snapshot *snapshot,
+                       const char *region, uint64_t offset, size_t bytes, struct savepoint_error *error)
 {
-    struct svp_region_table table = {0};
+    struct svp_region_table table = { 0 };
     if (archive == NULL || buffer == NULL || snapshot == NULL || region == NULL) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "read", "archive, buffer, snapshot and region must not be NULL");
+        return svp_status_fail(error, SAVEPOINT_INVALID, "read",
+                               "archive, buffer, snapshot and region must not be NULL");
     }
     enum savepoint_status status = regions_of(archive, &table, snapshot, error);
     const struct svp_region_entry *entry = status == SAVEPOINT_OK ? svp_regions_find(&table, region) : NULL;
@@ -239,8 +242,9 @@ enum savepoint_status savepoint_archive_read(struct savepoint_archive *archive, 
                                  archive->source.path, region);
     }
     if (status == SAVEPOINT_OK && (offset > entry->bytes || bytes > entry->bytes - offset)) {
-        status = svp_status_fail(error, SAVEPOINT_INVALID, "read", "region '%.80s' has %llu bytes: the range ends behind it",
-                                 region, (unsigned long long)entry->bytes);
+        status =
+            svp_status_fail(error, SAVEPOINT_INVALID, "read", "region '%.80s' has %llu bytes: the range ends behind it",
+                            region, (unsigned long long)entry->bytes);
     }
     uint8_t *to = buffer;
     while (status == SAVEPOINT_OK && bytes > 0) {
@@ -273,13 +277,13 @@ static const uint8_t *find_value(const struct svp_buffer *body, uint16_t type, s
     return NULL;
 }
 
-enum savepoint_status savepoint_archive_metadata(struct savepoint_archive *archive, void *buffer, size_t *value_bytes,
-                                                 size_t capacity, const struct savepoint_snapshot *snapshot,
-                                                 uint16_t type, struct savepoint_error *error)
+enum savepoint_status
+savepoint_archive_metadata(struct savepoint_archive *archive, void *buffer, size_t *value_bytes, size_t capacity,
+                           const struct savepoint_snapshot *snapshot, uint16_t type, struct savepoint_error *error)
 {
     struct svp_commit commit;
     struct svp_record record;
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     size_t found_bytes = 0;
     const uint8_t *value = NULL;
     enum savepoint_status status = svp_source_commit(&archive->source, &commit, snapshot->file_offset, error);

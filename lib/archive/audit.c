@@ -11,7 +11,7 @@
 
 void svp_audit_open(struct svp_audit *audit, const struct svp_source *source, uint32_t alignment)
 {
-    *audit = (struct svp_audit){.source = source, .known = true, .stream = alignment == SVP_STREAM_ALIGNMENT};
+    *audit = (struct svp_audit){ .source = source, .known = true, .stream = alignment == SVP_STREAM_ALIGNMENT };
 }
 
 void svp_audit_close(struct svp_audit *audit)
@@ -27,8 +27,8 @@ void svp_audit_gap(struct svp_audit *audit)
     audit->features = SVP_AUDIT_FEATURES_ANY;
 }
 
-enum savepoint_status svp_audit_broken(const struct svp_audit *audit, uint64_t offset, const char *what,
-                                       struct savepoint_error *error)
+enum savepoint_status
+svp_audit_broken(const struct svp_audit *audit, uint64_t offset, const char *what, struct savepoint_error *error)
 {
     return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "verify", "%s: %s", audit->source->path, what);
 }
@@ -60,7 +60,7 @@ static void begin(struct svp_audit *audit, const struct svp_record *record)
     audit->start = record->offset;
     audit->sealed = audit->has_segment = audit->has_commit = false;
     audit->rank = 0;
-    audit->index = (struct svp_audit_index){0};
+    audit->index = (struct svp_audit_index){ 0 };
     svp_audit_pages_begin(audit);
     svp_buffer_clear(&audit->chain);
 }
@@ -112,7 +112,7 @@ static enum savepoint_status check_ref(struct svp_audit *audit, const struct svp
                                        const struct svp_buffer *body, struct savepoint_error *error)
 {
     struct svp_ref ref;
-    struct svp_commit target = {0};
+    struct svp_commit target = { 0 };
     if (svp_ref_read(&ref, body->bytes, body->count) != SVP_GOOD || ref.target >= record->offset) {
         return svp_audit_broken(audit, record->offset, "this reference breaks the format", error);
     }
@@ -153,7 +153,8 @@ static enum savepoint_status check_tombstone(struct svp_audit *audit, const stru
         return svp_audit_broken(audit, record->offset, "this tombstone breaks the format", error);
     }
     if (audit->known && tombstone.previous != audit->expected.newest_tombstone) {
-        return svp_audit_broken(audit, record->offset, "the tombstone does not continue the chain of tombstones", error);
+        return svp_audit_broken(audit, record->offset, "the tombstone does not continue the chain of tombstones",
+                                error);
     }
     if (dropped_before(audit, &tombstone.id)) {
         return svp_audit_broken(audit, record->offset, "a snapshot is dropped twice", error);
@@ -177,8 +178,9 @@ static enum savepoint_status check_segment(struct svp_audit *audit, const struct
     }
     uint64_t lost = audit->features == SVP_AUDIT_FEATURES_ANY ? 0 : audit->features & ~segment.incompatible;
     audit->features = segment.incompatible;
-    return lost == 0 ? SAVEPOINT_OK
-                     : svp_audit_broken(audit, record->offset, "this archive header forgets a feature that is in use", error);
+    return lost == 0
+               ? SAVEPOINT_OK
+               : svp_audit_broken(audit, record->offset, "this archive header forgets a feature that is in use", error);
 }
 
 static enum savepoint_status check_end(struct svp_audit *audit, const struct svp_record *record,

@@ -7,10 +7,12 @@
 #include "format/bytes.h"
 #include "status.h"
 
+enum { UNPACKED_AT = 16, STORED_AT = 20 }; /* in an INDEX body: its two sizes (SPEC.md section 4.5) */
+
 enum savepoint_status svp_audit_commit_regions(struct svp_audit *audit, const struct svp_record *record,
                                                const struct svp_buffer *body, struct savepoint_error *error)
 {
-    struct svp_region_table table = {0};
+    struct svp_region_table table = { 0 };
     audit->expected.newest_regions = record->offset;
     enum svp_verdict verdict = svp_regions_read(&table, body->bytes, body->count);
     if (verdict != SVP_GOOD) {
@@ -26,29 +28,31 @@ enum savepoint_status svp_audit_commit_regions(struct svp_audit *audit, const st
 enum savepoint_status svp_audit_commit_index(struct svp_audit *audit, const struct svp_record *record,
                                              const struct svp_buffer *body, struct savepoint_error *error)
 {
-    struct svp_cursor cursor = svp_cursor_over(body->bytes, body->count);
-    audit->index = (struct svp_audit_index){.offset = record->offset, .below = svp_cursor64(&cursor)};
-    audit->index.kind = (enum svp_index_kind)svp_cursor32(&cursor);
-    svp_cursor32(&cursor); /* entries */
-    uint32_t unpacked = svp_cursor32(&cursor);
-    uint32_t stored = svp_cursor32(&cursor);
-    /* What the entries say is checked with the snapshots: reading one uses its index. */
-    if (cursor.bad) {
-        return svp_source_verdict(audit->source, SVP_BAD, record->offset, "index", error);
+    struct svp_index index;
+    enum svp_verdict verdict =
+        svp_index_read(&index, body->bytes, body->count, record->offset, audit->source->unpacker);
+    if (verdict != SVP_GOOD) {
+        audit->index.offset = SVP_NO_OFFSET;
+        return svp_source_verdict(audit->source, verdict, record->offset, "index", error);
     }
-    if (stored < unpacked && !svp_audit_pages_announced(audit, SVP_FEATURE_ZSTD)) {
-        return svp_audit_broken(audit, record->offset, "the index is compressed, and no archive header before announces it",
-                                error);
-    }
-    return SAVEPOINT_OK;
+    audit->index = (struct svp_audit_index){ record->offset, index.below, index.kind };
+    svp_index_free(&index);
+    bool packed = svp_load32(body->bytes + STORED_AT) < svp_load32(body->bytes + UNPACKED_AT);
+    return !packed || svp_audit_pages_announced(audit, SVP_FEATURE_ZSTD)
+               ? SAVEPOINT_OK
+               : svp_audit_broken(audit, record->offset,
+                                  "the index is compressed, and no archive header before it announces that", error);
 }
 
 /* Where the index goes on: a list at the base, a map at any commit of the base chain. */
 static enum savepoint_status check_below(const struct svp_audit *audit, const struct svp_commit *commit,
                                          uint64_t offset, struct savepoint_error *error)
 {
-    struct svp_commit step = {0};
+    struct svp_commit step = { 0 };
     uint64_t at = commit->base;
+    if (audit->index.offset == SVP_NO_OFFSET) { /* said already */
+        return SAVEPOINT_OK;
+    }
     if (commit->index != audit->index.offset) {
         return svp_audit_broken(audit, offset, "the snapshot's index is not that of its transaction", error);
     }
@@ -94,8 +98,8 @@ static uint64_t pages_returned(const struct svp_region_entry *old, const struct 
 }
 
 /* True when each page that `old` excludes and `now` does not is stored in this transaction, without a base. */
-static bool returned_whole(const struct svp_audit *audit, const struct svp_region_entry *old,
-                           const struct svp_region_entry *now)
+static bool
+returned_whole(const struct svp_audit *audit, const struct svp_region_entry *old, const struct svp_region_entry *now)
 {
     uint64_t returned = pages_returned(old, now);
     if (returned == 0) {
@@ -112,8 +116,8 @@ static bool returned_whole(const struct svp_audit *audit, const struct svp_regio
 }
 
 /* What section 4.2 allows a table to change. NULL: sound. */
-static const char *compare_tables(const struct svp_audit *audit, const struct svp_region_table *before,
-                                  const struct svp_region_table *now)
+static const char *
+compare_tables(const struct svp_audit *audit, const struct svp_region_table *before, const struct svp_region_table *now)
 {
     for (uint32_t i = 0; i < now->count; i++) {
         const struct svp_region_entry *entry = &now->entries[i];
@@ -124,7 +128,7 @@ static const char *compare_tables(const struct svp_audit *audit, const struct sv
         if (old != NULL && (strcmp(old->name, entry->name) != 0 || entry->bytes < old->bytes)) {
             return "a region shrinks, or changes its name, against the snapshot's base";
         }
-        if (old != NULL && audit->known && !returned_whole(audit, old, entry)) {
+        if (old != NULL && audit->known && !audit->pages_unread && !returned_whole(audit, old, entry)) {
             return "a page that was excluded comes back without being stored whole";
         }
     }
@@ -134,8 +138,8 @@ static const char *compare_tables(const struct svp_audit *audit, const struct sv
 static enum savepoint_status check_tables(const struct svp_audit *audit, const struct svp_commit *commit,
                                           const struct svp_commit *base, uint64_t offset, struct savepoint_error *error)
 {
-    struct svp_region_table before = {0};
-    struct svp_region_table now = {0};
+    struct svp_region_table before = { 0 };
+    struct svp_region_table now = { 0 };
     if (commit->regions == base->regions) {
         return SAVEPOINT_OK;
     }
@@ -160,11 +164,11 @@ static const char *check_fields(struct svp_audit *audit, const struct svp_commit
     if (commit->depth != base->depth + 1 || memcmp(commit->base_id.bytes, base->id.bytes, SVP_HASH_BYTES) != 0) {
         return "the snapshot's depth or base id is not that of its base";
     }
-    if (audit->known && !counted) {
+    if (audit->known && !audit->pages_unread && !counted) {
         return "the snapshot's counts are not those of its transaction";
     }
-    if (audit->known && (commit->previous != audit->expected.newest_commit ||
-                         commit->sequence <= audit->expected.highest_sequence)) {
+    if (audit->known &&
+        (commit->previous != audit->expected.newest_commit || commit->sequence <= audit->expected.highest_sequence)) {
         return "the snapshot's sequence or predecessor does not continue the archive";
     }
     if (audit->known && audit->stream && commit->base != audit->expected.newest_commit) {
@@ -173,11 +177,11 @@ static const char *check_fields(struct svp_audit *audit, const struct svp_commit
     return svp_audit_pages_repeat(audit) ? "a page is stored twice in one transaction" : NULL;
 }
 
-enum savepoint_status svp_audit_commit_check(struct svp_audit *audit, const struct svp_record *record,
-                                             struct savepoint_error *error)
+enum savepoint_status
+svp_audit_commit_check(struct svp_audit *audit, const struct svp_record *record, struct savepoint_error *error)
 {
     struct svp_commit commit;
-    struct svp_commit base = {0};
+    struct svp_commit base = { 0 };
     audit->has_commit = true;
     enum savepoint_status status = svp_source_commit(audit->source, &commit, record->offset, error);
     if (status != SAVEPOINT_OK) {

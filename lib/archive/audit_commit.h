@@ -8,7 +8,7 @@ enum savepoint_status svp_audit_commit_regions(struct svp_audit *audit, const st
                                                const struct svp_buffer *body, struct savepoint_error *error);
 enum savepoint_status svp_audit_commit_index(struct svp_audit *audit, const struct svp_record *record,
                                              const struct svp_buffer *body, struct savepoint_error *error);
-enum savepoint_status svp_audit_commit_check(struct svp_audit *audit, const struct svp_record *record,
-                                             struct savepoint_error *error);
+enum savepoint_status
+svp_audit_commit_check(struct svp_audit *audit, const struct svp_record *record, struct savepoint_error *error);
 
 #endif

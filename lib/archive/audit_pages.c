@@ -14,6 +14,7 @@ struct svp_audit_latest {
 
 void svp_audit_pages_begin(struct svp_audit *audit)
 {
+    audit->pages_unread = false;
     audit->pages_stored = audit->delta_bytes = audit->key_bytes = 0;
     svp_buffer_clear(&audit->places);
 }
@@ -118,8 +119,8 @@ static bool grow_latest(struct svp_audit *audit)
 }
 
 /* In a stream a base is the record that last stored the page (SPEC.md section 7). NULL: sound. */
-static const char *check_stream(struct svp_audit *audit, const struct svp_pages *pages, uint64_t record_offset,
-                                enum svp_verdict *verdict)
+static const char *
+check_stream(struct svp_audit *audit, const struct svp_pages *pages, uint64_t record_offset, enum svp_verdict *verdict)
 {
     const char *wrong = NULL;
     if (!grow_latest(audit)) {
@@ -132,7 +133,7 @@ static const char *check_stream(struct svp_audit *audit, const struct svp_pages 
             wrong = "in this stream a page rests on another record than its last one";
         }
         audit->latest_count += latest->record_offset == 0 ? 1 : 0;
-        *latest = (struct svp_audit_latest){pages->pages[i], record_offset, pages->region_id};
+        *latest = (struct svp_audit_latest){ pages->pages[i], record_offset, pages->region_id };
     }
     return wrong;
 }
@@ -140,15 +141,15 @@ static const char *check_stream(struct svp_audit *audit, const struct svp_pages 
 static void count_pages(struct svp_audit *audit, const struct svp_pages *pages)
 {
     for (uint32_t i = 0; i < pages->count; i++) {
-        struct svp_audit_place place = {pages->region_id, pages->coder->has_base, pages->pages[i]};
+        struct svp_audit_place place = { pages->region_id, pages->coder->has_base, pages->pages[i] };
         svp_buffer_add(&audit->places, &place, sizeof place);
     }
     audit->pages_stored += pages->count;
     *(pages->coder->has_base ? &audit->delta_bytes : &audit->key_bytes) += pages->stored_bytes;
 }
 
-static const char *check_pages(struct svp_audit *audit, const struct svp_pages *pages, uint64_t record_offset,
-                               enum svp_verdict *verdict)
+static const char *
+check_pages(struct svp_audit *audit, const struct svp_pages *pages, uint64_t record_offset, enum svp_verdict *verdict)
 {
     count_pages(audit, pages);
     const char *wrong = audit->stream ? check_stream(audit, pages, record_offset, verdict) : NULL;
@@ -170,13 +171,13 @@ enum savepoint_status svp_audit_pages_check(struct svp_audit *audit, const struc
     uint16_t coder_id = 0;
     const char *wrong = NULL;
     struct svp_pages *pages = svp_memory_alloc(sizeof *pages);
-    enum svp_verdict verdict = pages != NULL
-                                   ? svp_pages_read(pages, body->bytes, body->count, record->offset, &coder_id)
-                                   : SVP_EXHAUSTED;
+    enum svp_verdict verdict =
+        pages != NULL ? svp_pages_read(pages, body->bytes, body->count, record->offset, &coder_id) : SVP_EXHAUSTED;
     if (verdict == SVP_GOOD) {
         wrong = check_pages(audit, pages, record->offset, &verdict);
     }
     svp_memory_free(pages);
+    audit->pages_unread = audit->pages_unread || verdict != SVP_GOOD;
     return verdict == SVP_GOOD && wrong != NULL
                ? svp_audit_broken(audit, record->offset, wrong, error)
                : svp_source_verdict(audit->source, verdict, record->offset, "batch of pages", error);

@@ -30,8 +30,8 @@ static enum savepoint_status load_link(struct svp_catalog *catalog, struct svp_b
                                        uint64_t *offset, struct savepoint_error *error)
 {
     struct svp_record record;
-    struct svp_ref ref = {0};
-    struct svp_tombstone tombstone = {0};
+    struct svp_ref ref = { 0 };
+    struct svp_tombstone tombstone = { 0 };
     uint64_t at = *offset;
     enum savepoint_status status = svp_source_record(catalog->source, &record, body, at, type, error);
     if (status != SAVEPOINT_OK) {
@@ -78,14 +78,15 @@ static void drop_void_refs(struct svp_catalog *catalog)
     catalog->ref_count = kept;
 }
 
-enum savepoint_status svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source,
-                                       uint32_t alignment, const struct svp_end *end, bool has_end,
-                                       uint64_t sealed_bytes, struct savepoint_error *error)
+enum savepoint_status
+svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source, uint32_t alignment,
+                 const struct svp_end *end, bool has_end, uint64_t sealed_bytes, struct savepoint_error *error)
 {
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     enum savepoint_status status = SAVEPOINT_OK;
     *catalog = (struct svp_catalog){
-        .source = source, .alignment = alignment, .has_end = has_end, .sealed_bytes = sealed_bytes};
+        .source = source, .alignment = alignment, .has_end = has_end, .sealed_bytes = sealed_bytes
+    };
     if (has_end) {
         catalog->end = *end;
     }
@@ -111,7 +112,7 @@ void svp_catalog_close(struct svp_catalog *catalog)
 {
     svp_memory_free(catalog->refs);
     svp_memory_free(catalog->dropped);
-    *catalog = (struct svp_catalog){0};
+    *catalog = (struct svp_catalog){ 0 };
 }
 
 bool svp_catalog_is_dropped(const struct svp_catalog *catalog, uint64_t commit_offset)
@@ -145,8 +146,8 @@ static uint32_t flags_of(const struct svp_catalog *catalog, const struct svp_com
 static uint64_t metadata_bytes_of(const struct svp_catalog *catalog, const struct svp_commit *commit)
 {
     struct svp_record record;
-    bool there = commit->metadata != 0 &&
-                 svp_source_header(catalog->source, &record, commit->metadata, NULL) == SAVEPOINT_OK;
+    bool there =
+        commit->metadata != 0 && svp_source_header(catalog->source, &record, commit->metadata, NULL) == SAVEPOINT_OK;
     return there ? record.body_bytes : 0;
 }
 
@@ -161,7 +162,8 @@ void svp_catalog_describe(const struct svp_catalog *catalog, struct savepoint_sn
     snapshot->time_ns = commit->time_ns;
     snapshot->changed_pages = commit->pages_stored;
     snapshot->region_pages = commit->region_pages;
-    snapshot->stored_bytes = svp_end_of_commit(offset, commit->label_bytes, catalog->alignment) - commit->transaction_start;
+    snapshot->stored_bytes =
+        svp_end_of_commit(offset, commit->label_bytes, catalog->alignment) - commit->transaction_start;
     snapshot->pause_ns = commit->pause_ns;
     snapshot->file_offset = offset;
     snapshot->region_count = commit->region_count;

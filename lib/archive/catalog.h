@@ -22,9 +22,9 @@ struct svp_catalog {
 };
 
 /* Loads references and tombstones. Damage among them is an error. */
-enum savepoint_status svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source,
-                                       uint32_t alignment, const struct svp_end *end, bool has_end,
-                                       uint64_t sealed_bytes, struct savepoint_error *error);
+enum savepoint_status
+svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source, uint32_t alignment,
+                 const struct svp_end *end, bool has_end, uint64_t sealed_bytes, struct savepoint_error *error);
 void svp_catalog_close(struct svp_catalog *catalog);
 
 /* What the public API tells about a commit. */

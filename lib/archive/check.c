@@ -18,7 +18,7 @@ struct check {
 
 static void report(struct check *check, const struct savepoint_error *error, const struct savepoint_id *snapshot)
 {
-    struct savepoint_finding finding = {.status = error->status, .file_offset = error->file_offset};
+    struct savepoint_finding finding = { .status = error->status, .file_offset = error->file_offset };
     check->result.findings++;
     if (check->options->report == NULL) {
         return;
@@ -52,13 +52,13 @@ static enum savepoint_status check_records(struct check *check, struct savepoint
 {
     const struct svp_source *source = &check->archive->source;
     const struct svp_log *log = &check->archive->log;
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     struct svp_audit audit;
     enum savepoint_status status = SAVEPOINT_OK;
     svp_audit_open(&audit, source, log->segment.alignment);
     for (uint64_t offset = 0; status == SAVEPOINT_OK && offset < log->committed_bytes;) {
-        struct svp_record record = {0};
-        struct savepoint_error found = {0};
+        struct svp_record record = { 0 };
+        struct savepoint_error found = { 0 };
         uint64_t next = 0;
         status = svp_source_record(source, &record, &body, offset, 0, &found);
         if (status == SAVEPOINT_OK) {
@@ -86,13 +86,13 @@ static enum savepoint_status check_records(struct check *check, struct savepoint
     return status;
 }
 
-static enum savepoint_status check_snapshot(struct check *check, const struct savepoint_snapshot *snapshot,
-                                            struct savepoint_error *error)
+static enum savepoint_status
+check_snapshot(struct check *check, const struct savepoint_snapshot *snapshot, struct savepoint_error *error)
 {
-    struct savepoint_error found = {0};
-    enum savepoint_status status = svp_verify_snapshot(&check->archive->reader, snapshot->file_offset,
-                                                       check->archive->log.segment.history_uuid,
-                                                       &check->result.pages_checked, &check->pace, &found);
+    struct savepoint_error found = { 0 };
+    enum savepoint_status status =
+        svp_verify_snapshot(&check->archive->reader, snapshot->file_offset, check->archive->log.segment.history_uuid,
+                            &check->result.pages_checked, &check->pace, &found);
     if (status != SAVEPOINT_OK && !is_finding(status)) {
         if (error != NULL) {
             *error = found;
@@ -110,7 +110,7 @@ static enum savepoint_status check_snapshot(struct check *check, const struct sa
 static enum savepoint_status check_snapshots(struct check *check, struct savepoint_error *error)
 {
     struct savepoint_snapshot snapshot;
-    struct savepoint_error found = {0};
+    struct savepoint_error found = { 0 };
     enum savepoint_status status = svp_catalog_newest(&check->archive->catalog, &snapshot, &found);
     while (status == SAVEPOINT_OK) {
         status = check_snapshot(check, &snapshot, error);
@@ -134,16 +134,17 @@ static enum savepoint_status check_snapshots(struct check *check, struct savepoi
 static void report_tail(struct check *check)
 {
     const struct svp_log *log = &check->archive->log;
-    struct savepoint_error error = {0};
+    struct savepoint_error error = { 0 };
     if (log->damage_offset != SVP_NO_OFFSET && log->damage_offset >= log->committed_bytes) {
-        svp_status_at(&error, SAVEPOINT_CORRUPT, log->damage_offset, "verify",
-                      "%s: bytes that were once durable have changed here; snapshots behind this place cannot be reached",
-                      check->archive->source.path);
+        svp_status_at(
+            &error, SAVEPOINT_CORRUPT, log->damage_offset, "verify",
+            "%s: bytes that were once durable have changed here; snapshots behind this place cannot be reached",
+            check->archive->source.path);
         report(check, &error, NULL);
     }
     if (log->stream_cut) {
-        svp_status_at(&error, SAVEPOINT_CORRUPT, log->committed_bytes, "verify", "%s: the stream ended early: its end is missing",
-                      check->archive->source.path);
+        svp_status_at(&error, SAVEPOINT_CORRUPT, log->committed_bytes, "verify",
+                      "%s: the stream ended early: its end is missing", check->archive->source.path);
         report(check, &error, NULL);
     }
 }
@@ -158,10 +159,9 @@ static uint64_t bytes_to_decode(const struct savepoint_archive *archive)
     return newest.region_pages * SVP_PAGE_BYTES * archive->catalog.end.snapshot_count;
 }
 
-enum savepoint_status savepoint_archive_verify(struct savepoint_archive *archive,
-                                               struct savepoint_verify_result *result,
-                                               const struct savepoint_verify_options *options,
-                                               struct savepoint_error *error)
+enum savepoint_status
+savepoint_archive_verify(struct savepoint_archive *archive, struct savepoint_verify_result *result,
+                         const struct savepoint_verify_options *options, struct savepoint_error *error)
 {
     struct savepoint_verify_options chosen = SAVEPOINT_VERIFY_OPTIONS_INIT;
     struct savepoint_error ignored;
@@ -172,7 +172,7 @@ enum savepoint_status savepoint_archive_verify(struct savepoint_archive *archive
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    struct check check = {.archive = archive, .options = &chosen};
+    struct check check = { .archive = archive, .options = &chosen };
     struct savepoint_error *detail = error != NULL ? error : &ignored;
     check.pace.progress = check.options->progress;
     check.pace.user = check.options->progress_user;

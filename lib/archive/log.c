@@ -11,7 +11,7 @@
 enum savepoint_status svp_log_end(const struct svp_source *source, struct svp_end *end, struct svp_record *record,
                                   uint64_t offset, struct savepoint_error *error)
 {
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     enum savepoint_status status = svp_source_record(source, record, &body, offset, SVP_END, error);
     if (status == SAVEPOINT_OK) {
         enum svp_verdict verdict = svp_end_read(end, body.bytes, body.count, offset, record->salt);
@@ -52,9 +52,10 @@ static bool end_before(struct svp_log *log, struct svp_source *source, uint64_t 
     uint64_t salt = 0;
     struct svp_record record;
     struct svp_end end;
-    struct savepoint_error found = {0};
+    struct savepoint_error found = { 0 };
     if (boundary < SVP_FILE_ALIGNMENT ||
-        !svp_log_holds(log, svp_source_bytes(source, trailer, sizeof trailer, boundary - sizeof trailer, &found), &found) ||
+        !svp_log_holds(log, svp_source_bytes(source, trailer, sizeof trailer, boundary - sizeof trailer, &found),
+                       &found) ||
         !svp_trailer_read(trailer, &offset, &salt) || offset >= boundary ||
         (source->salt_known && source->salt != salt) ||
         !svp_log_holds(log, svp_log_end(source, &end, &record, offset, &found), &found) ||
@@ -81,9 +82,9 @@ static void find_last_end(struct svp_log *log, struct svp_source *source, bool m
 static void find_seal(struct svp_log *log, struct svp_source *source)
 {
     struct svp_record record;
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     struct svp_seal seal;
-    struct savepoint_error found = {0};
+    struct savepoint_error found = { 0 };
     if (svp_log_holds(log, svp_source_record(source, &record, &body, log->committed_bytes, SVP_SEAL, &found), &found) &&
         svp_seal_read(&seal, body.bytes, body.count) == SVP_GOOD && seal.sealed_bytes == log->committed_bytes) {
         log->sealed = true;
@@ -97,9 +98,9 @@ static void find_seal(struct svp_log *log, struct svp_source *source)
 enum savepoint_status svp_log_check(const struct svp_source *source, uint64_t start, uint64_t transaction,
                                     uint64_t *end_offset, uint64_t *bad, struct savepoint_error *error)
 {
-    struct svp_buffer body = {0};
-    struct svp_buffer chain = {0};
-    struct svp_record record = {0};
+    struct svp_buffer body = { 0 };
+    struct svp_buffer chain = { 0 };
+    struct svp_record record = { 0 };
     uint64_t offset = start;
     enum savepoint_status status;
     for (;;) {
@@ -135,7 +136,7 @@ enum savepoint_status svp_log_check(const struct svp_source *source, uint64_t st
 static bool was_durable(struct svp_log *log, const struct svp_source *source, uint64_t bad, uint64_t transaction)
 {
     bool found = false;
-    struct savepoint_error error = {0};
+    struct savepoint_error error = { 0 };
     svp_log_holds(log, svp_scan_evidence(source, &found, bad, log->file_bytes, transaction, &error), &error);
     return found;
 }
@@ -161,7 +162,7 @@ static void check_unsealed(struct svp_log *log, struct svp_source *source)
     uint64_t start = log->sealed_bytes;
     uint64_t committed = log->committed_bytes;
     last_good.has_end = false;
-    last_good.end = (struct svp_end){0};
+    last_good.end = (struct svp_end){ 0 };
     last_good.transaction = 0;
     if (start > 0 && !end_before(&last_good, source, start)) {
         log->trouble = last_good.trouble;
@@ -174,8 +175,9 @@ static void check_unsealed(struct svp_log *log, struct svp_source *source)
         uint64_t bad = start;
         struct svp_record record;
         struct svp_end end;
-        struct savepoint_error found = {0};
-        if (svp_log_holds(log, svp_log_check(source, start, last_good.transaction + 1, &end_offset, &bad, &found), &found) &&
+        struct savepoint_error found = { 0 };
+        if (svp_log_holds(log, svp_log_check(source, start, last_good.transaction + 1, &end_offset, &bad, &found),
+                          &found) &&
             svp_log_holds(log, svp_log_end(source, &end, &record, end_offset, &found), &found)) {
             adopt_end(&last_good, &end, &record);
             start = last_good.committed_bytes;
@@ -193,11 +195,11 @@ static void check_unsealed(struct svp_log *log, struct svp_source *source)
     }
 }
 
-static enum savepoint_status read_segment(struct svp_log *log, const struct svp_source *source, uint64_t offset,
-                                          struct savepoint_error *error)
+static enum savepoint_status
+read_segment(struct svp_log *log, const struct svp_source *source, uint64_t offset, struct savepoint_error *error)
 {
     struct svp_record record;
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     enum savepoint_status status = svp_source_record(source, &record, &body, offset, SVP_SEGMENT, error);
     if (status == SAVEPOINT_OK) {
         enum svp_verdict verdict = svp_segment_read(&log->segment, body.bytes, body.count);
@@ -214,8 +216,8 @@ static enum savepoint_status read_segment(struct svp_log *log, const struct svp_
 }
 
 /* The first SEGMENT may be damaged as long as a later one can stand in for it. */
-static enum savepoint_status check_segments(struct svp_log *log, const struct svp_source *source,
-                                            struct savepoint_error *error)
+static enum savepoint_status
+check_segments(struct svp_log *log, const struct svp_source *source, struct savepoint_error *error)
 {
     enum savepoint_status first = read_segment(log, source, 0, error);
     uint64_t newest = log->has_end ? log->end.newest_segment : 0;
@@ -230,8 +232,8 @@ static enum savepoint_status check_segments(struct svp_log *log, const struct sv
 }
 
 /* No END anywhere: a first transaction that was torn, or foreign bytes, or damage. */
-static enum savepoint_status judge_without_end(struct svp_log *log, struct svp_source *source, bool magic,
-                                               struct savepoint_error *error)
+static enum savepoint_status
+judge_without_end(struct svp_log *log, struct svp_source *source, bool magic, struct savepoint_error *error)
 {
     struct svp_record record;
     if (!magic) {
@@ -241,7 +243,7 @@ static enum savepoint_status judge_without_end(struct svp_log *log, struct svp_s
         return svp_status_at(error, SAVEPOINT_CORRUPT, 0, "open",
                              "%s: the only transaction is damaged; nothing can be read", source->path);
     }
-    struct savepoint_error found = {0};
+    struct savepoint_error found = { 0 };
     log->newborn = true;
     log->torn_bytes = log->file_bytes;
     if (svp_log_holds(log, svp_source_header(source, &record, 0, &found), &found) && record.type == SVP_SEGMENT) {
@@ -260,7 +262,7 @@ static enum savepoint_status judge_without_end(struct svp_log *log, struct svp_s
 static bool starts_with_magic(struct svp_log *log, const struct svp_source *source)
 {
     uint8_t start[sizeof svp_record_magic];
-    struct savepoint_error found = {0};
+    struct savepoint_error found = { 0 };
     size_t wanted = log->file_bytes < sizeof start ? (size_t)log->file_bytes : sizeof start;
     return svp_log_holds(log, svp_source_bytes(source, start, wanted, 0, &found), &found) &&
            memcmp(start, svp_record_magic, wanted) == 0;
@@ -273,10 +275,11 @@ static void judge_tail(struct svp_log *log, const struct svp_source *source)
     }
     if (log->damage_offset == SVP_NO_OFFSET && was_durable(log, source, log->kept_bytes, log->transaction + 1)) {
         uint64_t end_offset;
-        struct savepoint_error found = {0};
-        svp_log_holds(log,
-              svp_log_check(source, log->committed_bytes, log->transaction + 1, &end_offset, &log->damage_offset, &found),
-              &found);
+        struct savepoint_error found = { 0 };
+        svp_log_holds(
+            log,
+            svp_log_check(source, log->committed_bytes, log->transaction + 1, &end_offset, &log->damage_offset, &found),
+            &found);
         return;
     }
     log->torn_bytes = log->file_bytes - log->kept_bytes;
@@ -286,7 +289,7 @@ static void judge_tail(struct svp_log *log, const struct svp_source *source)
 static enum savepoint_status read_state(struct svp_log *log, struct svp_source *source, struct savepoint_error *error)
 {
     struct svp_record record;
-    struct savepoint_error found = {0};
+    struct savepoint_error found = { 0 };
     bool magic = starts_with_magic(log, source);
     if (magic && svp_log_holds(log, read_segment(log, source, 0, &found), &found) &&
         log->segment.alignment == SVP_STREAM_ALIGNMENT) {
@@ -316,7 +319,7 @@ static enum savepoint_status read_state(struct svp_log *log, struct svp_source *
 
 enum savepoint_status svp_log_open(struct svp_log *log, struct svp_source *source, struct savepoint_error *error)
 {
-    *log = (struct svp_log){.damage_offset = SVP_NO_OFFSET};
+    *log = (struct svp_log){ .damage_offset = SVP_NO_OFFSET };
     int code = svp_file_size(&source->file, &log->file_bytes);
     if (code != 0) {
         return svp_status_os(error, code, "open", "%s: cannot tell the size", source->path);

@@ -9,21 +9,21 @@
 #include "format/body.h"
 
 struct svp_log {
-    bool newborn;          /* no transaction and no whole first SEGMENT: empty or cut at birth */
-    bool has_end;          /* there is a last transaction */
+    bool newborn; /* no transaction and no whole first SEGMENT: empty or cut at birth */
+    bool has_end; /* there is a last transaction */
     uint64_t file_bytes;
-    uint64_t end_offset;   /* of the last END */
-    uint64_t transaction;  /* its number; 0 without any */
+    uint64_t end_offset;  /* of the last END */
+    uint64_t transaction; /* its number; 0 without any */
     struct svp_end end;
-    uint64_t committed_bytes; /* where the last transaction ends */
-    uint64_t kept_bytes;      /* the same plus the SEAL behind it: a writer goes on from here */
-    bool sealed;              /* that SEAL is there */
-    uint64_t seal_hash;       /* its header hash: part of the next transaction's chain */
-    uint64_t sealed_bytes;    /* known durable up to here */
-    uint64_t torn_bytes;      /* behind kept_bytes */
-    uint64_t damage_offset;   /* corruption, SVP_NO_OFFSET for none */
-    struct svp_segment segment; /* the newest */
-    bool stream_cut;            /* a stream whose CLOSE is missing */
+    uint64_t committed_bytes;      /* where the last transaction ends */
+    uint64_t kept_bytes;           /* the same plus the SEAL behind it: a writer goes on from here */
+    bool sealed;                   /* that SEAL is there */
+    uint64_t seal_hash;            /* its header hash: part of the next transaction's chain */
+    uint64_t sealed_bytes;         /* known durable up to here */
+    uint64_t torn_bytes;           /* behind kept_bytes */
+    uint64_t damage_offset;        /* corruption, SVP_NO_OFFSET for none */
+    struct svp_segment segment;    /* the newest */
+    bool stream_cut;               /* a stream whose CLOSE is missing */
     enum savepoint_status trouble; /* opening failed for a reason that is not in the bytes */
     struct savepoint_error trouble_error;
 };
@@ -41,7 +41,8 @@ enum savepoint_status svp_log_check(const struct svp_source *source, uint64_t st
 bool svp_log_holds(struct svp_log *log, enum savepoint_status status, const struct savepoint_error *found);
 
 /* The state of a stream that lies in a file: read forward from its first SEGMENT, which is in log->segment. */
-enum savepoint_status svp_log_open_stream(struct svp_log *log, struct svp_source *source, struct savepoint_error *error);
+enum savepoint_status
+svp_log_open_stream(struct svp_log *log, struct svp_source *source, struct savepoint_error *error);
 
 /* Reads and checks the END at `offset`. */
 enum savepoint_status svp_log_end(const struct svp_source *source, struct svp_end *end, struct svp_record *record,

@@ -19,8 +19,8 @@ void savepoint_id_format(const struct savepoint_id *id, char text[SAVEPOINT_ID_T
     text[SAVEPOINT_ID_TEXT_BYTES - 1] = '\0';
 }
 
-struct wanted { /* what one walk over all snapshots looks for */
-    const char *label; /* "" : none */
+struct wanted {                 /* what one walk over all snapshots looks for */
+    const char *label;          /* "" : none */
     char prefix[ID_DIGITS + 1]; /* lower case; "" : none */
     bool found_label;
     struct savepoint_snapshot labelled;
@@ -54,8 +54,8 @@ static void look_at(struct wanted *wanted, const struct savepoint_snapshot *snap
 }
 
 /* One walk, newest first; stops at the newest label, which comes before ids in the order of names. */
-static enum savepoint_status walk(const struct svp_catalog *catalog, struct wanted *wanted,
-                                  struct savepoint_error *error)
+static enum savepoint_status
+walk(const struct svp_catalog *catalog, struct wanted *wanted, struct savepoint_error *error)
 {
     struct savepoint_snapshot snapshot;
     enum savepoint_status status = svp_catalog_newest(catalog, &snapshot, error);
@@ -83,7 +83,7 @@ static enum savepoint_status find_by_walk(const struct svp_catalog *catalog, str
                                           const char *name, struct savepoint_error *error)
 {
     static const char label_mark[] = "label:";
-    struct wanted wanted = {.label = name};
+    struct wanted wanted = { .label = name };
     if (strncmp(name, label_mark, sizeof label_mark - 1) == 0) {
         wanted.label = name + sizeof label_mark - 1;
     } else {
@@ -96,14 +96,15 @@ static enum savepoint_status find_by_walk(const struct svp_catalog *catalog, str
         return status;
     }
     if (wanted.id_count > 1) {
-        return svp_status_fail(error, SAVEPOINT_AMBIGUOUS, "find", "%s: '%.40s' fits %zu snapshots:%s%s: give more digits",
-                               catalog->source->path, name, wanted.id_count, wanted.candidates,
-                               wanted.id_count > CANDIDATES_SHOWN ? " ..." : "");
+        return svp_status_fail(error, SAVEPOINT_AMBIGUOUS, "find",
+                               "%s: '%.40s' fits %zu snapshots:%s%s: give more digits", catalog->source->path, name,
+                               wanted.id_count, wanted.candidates, wanted.id_count > CANDIDATES_SHOWN ? " ..." : "");
     }
     if (!wanted.found_label && wanted.id_count == 0) {
-        return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find",
-                               "%s: no snapshot is called '%.80s' (try HEAD, HEAD~1, a label, or 4 or more digits of an id)",
-                               catalog->source->path, name);
+        return svp_status_fail(
+            error, SAVEPOINT_NOT_FOUND, "find",
+            "%s: no snapshot is called '%.80s' (try HEAD, HEAD~1, a label, or 4 or more digits of an id)",
+            catalog->source->path, name);
     }
     *snapshot = wanted.found_label ? wanted.labelled : wanted.first;
     return SAVEPOINT_OK;
@@ -163,9 +164,9 @@ enum savepoint_status svp_catalog_find(const struct svp_catalog *catalog, struct
     uint64_t generations = 0;
     struct savepoint_snapshot found;
     if (!split(expression, name, sizeof name, &generations)) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "find",
-                               "'%.80s' names no snapshot: use HEAD, a label or an id, each with ~N behind it if needed",
-                               expression);
+        return svp_status_fail(
+            error, SAVEPOINT_INVALID, "find",
+            "'%.80s' names no snapshot: use HEAD, a label or an id, each with ~N behind it if needed", expression);
     }
     enum savepoint_status status = find_name(catalog, &found, name, error);
     for (uint64_t i = 0; status == SAVEPOINT_OK && i < generations; i++) {

@@ -14,7 +14,7 @@ static uint64_t chunks_for(uint64_t pages)
 
 bool svp_page_map_open(struct svp_page_map *map, uint32_t region_id, uint64_t pages)
 {
-    *map = (struct svp_page_map){.region_id = region_id, .pages = pages};
+    *map = (struct svp_page_map){ .region_id = region_id, .pages = pages };
     map->chunks = svp_memory_zalloc((size_t)chunks_for(pages), sizeof(uint64_t *));
     return map->chunks != NULL;
 }
@@ -25,7 +25,7 @@ void svp_page_map_close(struct svp_page_map *map)
         svp_memory_free(map->chunks[i]);
     }
     svp_memory_free(map->chunks);
-    *map = (struct svp_page_map){0};
+    *map = (struct svp_page_map){ 0 };
 }
 
 uint64_t svp_page_map_get(const struct svp_page_map *map, uint64_t page)

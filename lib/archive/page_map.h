@@ -1,4 +1,5 @@
-/* page_map.h - where the pages of one region are, by page: sparse, so that a region may be far larger than what is stored */
+/* page_map.h - where the pages of one region are, by page: sparse, so that a region may be far larger than what is
+ * stored */
 #ifndef SVP_PAGE_MAP_H
 #define SVP_PAGE_MAP_H
 

@@ -23,16 +23,15 @@ void svp_pages_cache_drop(struct svp_reader *reader, size_t place)
     }
 }
 
-static enum savepoint_status load(struct svp_reader *reader, struct svp_cached_pages *cached, uint64_t offset,
-                                  struct savepoint_error *error)
+static enum savepoint_status
+load(struct svp_reader *reader, struct svp_cached_pages *cached, uint64_t offset, struct savepoint_error *error)
 {
     struct svp_record record;
     uint16_t coder_id = 0;
     svp_memory_free(cached->unpacked);
     cached->unpacked = NULL;
     cached->offset = 0;
-    enum savepoint_status status =
-        svp_source_record(reader->source, &record, &cached->body, offset, SVP_PAGES, error);
+    enum savepoint_status status = svp_source_record(reader->source, &record, &cached->body, offset, SVP_PAGES, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -61,7 +60,8 @@ static void trim(struct svp_reader *reader, const struct svp_cached_pages *kept)
         size_t oldest = SVP_READER_PAGES;
         for (size_t i = 0; i < SVP_READER_PAGES; i++) {
             bool candidate = reader->pages[i] != NULL && reader->pages[i] != kept;
-            bool older = candidate && (oldest == SVP_READER_PAGES || reader->pages[i]->used < reader->pages[oldest]->used);
+            bool older =
+                candidate && (oldest == SVP_READER_PAGES || reader->pages[i]->used < reader->pages[oldest]->used);
             oldest = older ? i : oldest;
         }
         if (oldest == SVP_READER_PAGES) {
@@ -94,8 +94,8 @@ static struct svp_cached_pages *place_for(struct svp_reader *reader, uint64_t of
     return oldest;
 }
 
-static enum savepoint_status get(struct svp_reader *reader, struct svp_cached_pages **found, uint64_t offset,
-                                 struct savepoint_error *error)
+static enum savepoint_status
+get(struct svp_reader *reader, struct svp_cached_pages **found, uint64_t offset, struct savepoint_error *error)
 {
     struct svp_cached_pages *cached = place_for(reader, offset);
     enum savepoint_status status = SAVEPOINT_OK;
@@ -142,9 +142,9 @@ enum savepoint_status svp_pages_cache_unpacked(struct svp_reader *reader, const 
 }
 
 /* The chain from a record down to one without base: offsets[0] is the newest. */
-static enum savepoint_status find_chain(struct svp_reader *reader, uint64_t *offsets, uint32_t *count,
-                                        uint64_t record_offset, uint32_t region_id, uint64_t page_index,
-                                        struct savepoint_error *error)
+static enum savepoint_status
+find_chain(struct svp_reader *reader, uint64_t *offsets, uint32_t *count, uint64_t record_offset, uint32_t region_id,
+           uint64_t page_index, struct savepoint_error *error)
 {
     uint64_t offset = record_offset;
     for (*count = 0; *count <= SVP_CHAIN_LINKS_MAX;) {
@@ -178,8 +178,9 @@ static enum savepoint_status apply(struct svp_reader *reader, uint8_t *page, str
     }
     int slot = svp_pages_find(&cached->pages, page_index);
     if (svp_pages_decode(&cached->pages, (uint32_t)slot, cached->unpacked, page, &origin->hash) != SVP_GOOD) {
-        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: page %llu decodes to other bytes than were stored",
-                             reader->source->path, (unsigned long long)page_index);
+        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read",
+                             "%s: page %llu decodes to other bytes than were stored", reader->source->path,
+                             (unsigned long long)page_index);
     }
     if (cached->pages.coder->has_base) {
         origin->links++;
@@ -190,20 +191,19 @@ static enum savepoint_status apply(struct svp_reader *reader, uint8_t *page, str
     return SAVEPOINT_OK;
 }
 
-enum savepoint_status svp_reader_page(struct svp_reader *reader, uint8_t *page, struct svp_page_origin *origin,
-                                      uint64_t record_offset, uint32_t region_id, uint64_t page_index,
-                                      struct savepoint_error *error)
+enum savepoint_status
+svp_reader_page(struct svp_reader *reader, uint8_t *page, struct svp_page_origin *origin, uint64_t record_offset,
+                uint32_t region_id, uint64_t page_index, struct savepoint_error *error)
 {
     uint64_t offsets[SVP_CHAIN_LINKS_MAX + 1];
     uint32_t count = 0;
-    *origin = (struct svp_page_origin){0};
+    *origin = (struct svp_page_origin){ 0 };
     if (record_offset == 0) {
         memset(page, 0, SVP_PAGE_BYTES);
         origin->hash = svp_tree_zero_page();
         return SAVEPOINT_OK;
     }
-    enum savepoint_status status =
-        find_chain(reader, offsets, &count, record_offset, region_id, page_index, error);
+    enum savepoint_status status = find_chain(reader, offsets, &count, record_offset, region_id, page_index, error);
     while (status == SAVEPOINT_OK && count > 0) {
         status = apply(reader, page, origin, offsets[--count], page_index, error);
     }

@@ -42,12 +42,12 @@ void svp_reader_close(struct svp_reader *reader)
     svp_reader_forget(reader);
 }
 
-static enum savepoint_status load_index(struct svp_reader *reader, struct svp_index *index, uint64_t commit_offset,
-                                        struct savepoint_error *error)
+static enum savepoint_status
+load_index(struct svp_reader *reader, struct svp_index *index, uint64_t commit_offset, struct savepoint_error *error)
 {
     struct svp_commit commit;
     struct svp_record record;
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     enum savepoint_status commit_status = svp_source_commit(reader->source, &commit, commit_offset, error);
     enum savepoint_status status = commit_status;
     if (status == SAVEPOINT_OK) {
@@ -129,14 +129,15 @@ static uint64_t find_in_map(const struct svp_index *index, uint32_t region_id, u
     return inside ? entry->record_offset : 0;
 }
 
-static enum savepoint_status find_in_list(struct svp_reader *reader, uint64_t *record_offset,
-                                          const struct svp_index *index, uint32_t region_id, uint64_t page,
-                                          struct savepoint_error *error)
+static enum savepoint_status
+find_in_list(struct svp_reader *reader, uint64_t *record_offset, const struct svp_index *index, uint32_t region_id,
+             uint64_t page, struct savepoint_error *error)
 {
     for (uint32_t i = 0; i < index->count; i++) {
         const struct svp_index_entry *entry = &index->entries[i];
         const struct svp_cached_pages *cached = NULL;
-        if (entry->region_id != region_id || page < entry->first_page || page - entry->first_page >= entry->page_count) {
+        if (entry->region_id != region_id || page < entry->first_page ||
+            page - entry->first_page >= entry->page_count) {
             continue;
         }
         enum savepoint_status status = svp_pages_cache_get(reader, &cached, entry->record_offset, error);
@@ -201,8 +202,8 @@ static bool fill_run(struct svp_page_map *map, const struct svp_index_entry *ent
 /* A damaged record must not cost pages that do not depend on it: all pages that might be in it and have no newer
  * version point to it, so that whoever reads one of them meets the damage, and nobody else. Bounds too wide for that
  * (no writer of ours makes them) are damage to all. */
-static enum savepoint_status fill_damaged(struct svp_page_map *map, const struct svp_index_entry *entry, bool *enough,
-                                          enum savepoint_status damage)
+static enum savepoint_status
+fill_damaged(struct svp_page_map *map, const struct svp_index_entry *entry, bool *enough, enum savepoint_status damage)
 {
     const uint64_t pages_max = UINT64_C(1) << 20;
     if (entry->page_count > pages_max) {
@@ -212,9 +213,9 @@ static enum savepoint_status fill_damaged(struct svp_page_map *map, const struct
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status fill_from_list_entry(struct svp_reader *reader, struct svp_page_map *map,
-                                                  const struct svp_index_entry *entry, bool *enough,
-                                                  struct savepoint_error *error)
+static enum savepoint_status
+fill_from_list_entry(struct svp_reader *reader, struct svp_page_map *map, const struct svp_index_entry *entry,
+                     bool *enough, struct savepoint_error *error)
 {
     const struct svp_cached_pages *cached = NULL;
     enum savepoint_status status = svp_pages_cache_get(reader, &cached, entry->record_offset, error);
@@ -248,8 +249,8 @@ static enum savepoint_status fill_from_index(struct svp_reader *reader, struct s
         }
     }
     if (status == SAVEPOINT_OK && !enough) {
-        status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory for a page table",
-                                 reader->source->path);
+        status =
+            svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory for a page table", reader->source->path);
     }
     return status;
 }
@@ -258,7 +259,7 @@ enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_page_
                                      uint64_t commit_offset, struct savepoint_error *error)
 {
     while (commit_offset != 0) {
-        struct svp_index index = {0};
+        struct svp_index index = { 0 };
         enum savepoint_status status = load_index(reader, &index, commit_offset, error);
         if (status == SAVEPOINT_OK) {
             status = fill_from_index(reader, maps, map_count, &index, error);

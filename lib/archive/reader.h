@@ -51,9 +51,9 @@ struct svp_page_origin { /* what decoding told about a page */
     uint32_t key_bytes;   /* about what the whole page cost */
 };
 /* Decodes a page from its record into page[0..4096), every link verified. record_offset 0 gives zeros. */
-enum savepoint_status svp_reader_page(struct svp_reader *reader, uint8_t *page, struct svp_page_origin *origin,
-                                      uint64_t record_offset, uint32_t region_id, uint64_t page_index,
-                                      struct savepoint_error *error);
+enum savepoint_status
+svp_reader_page(struct svp_reader *reader, uint8_t *page, struct svp_page_origin *origin, uint64_t record_offset,
+                uint32_t region_id, uint64_t page_index, struct savepoint_error *error);
 
 /* Fills in where all pages of some regions are at a commit; the maps are open and empty. */
 enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,

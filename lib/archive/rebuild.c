@@ -6,8 +6,9 @@
 #include "format/pages.h"
 #include "status.h"
 
-static enum savepoint_status add_batch(const struct svp_source *source, struct svp_index *index, struct svp_pages *pages,
-                                       struct svp_buffer *body, uint64_t offset, struct savepoint_error *error)
+static enum savepoint_status
+add_batch(const struct svp_source *source, struct svp_index *index, struct svp_pages *pages, struct svp_buffer *body,
+          uint64_t offset, struct savepoint_error *error)
 {
     struct svp_record record;
     uint16_t coder_id = 0;
@@ -30,15 +31,15 @@ static enum savepoint_status add_batch(const struct svp_source *source, struct s
                : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory for an index", source->path);
 }
 
-enum savepoint_status svp_rebuild_index(const struct svp_source *source, struct svp_index *index,
-                                        const struct svp_commit *commit, uint64_t commit_offset,
-                                        struct savepoint_error *error)
+enum savepoint_status
+svp_rebuild_index(const struct svp_source *source, struct svp_index *index, const struct svp_commit *commit,
+                  uint64_t commit_offset, struct savepoint_error *error)
 {
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     struct svp_pages *pages = svp_memory_alloc(sizeof *pages);
     uint64_t offset = commit->transaction_start;
     enum savepoint_status status = SAVEPOINT_OK;
-    *index = (struct svp_index){.kind = SVP_INDEX_LIST, .below = commit->base};
+    *index = (struct svp_index){ .kind = SVP_INDEX_LIST, .below = commit->base };
     if (pages == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory for an index", source->path);
     }

@@ -7,8 +7,8 @@
 
 /* Makes the list of the PAGES records of a commit's own transaction; it continues at the commit's base. CORRUPT when
  * one of those records is damaged too: nobody can tell which pages were in it. */
-enum savepoint_status svp_rebuild_index(const struct svp_source *source, struct svp_index *index,
-                                        const struct svp_commit *commit, uint64_t commit_offset,
-                                        struct savepoint_error *error);
+enum savepoint_status
+svp_rebuild_index(const struct svp_source *source, struct svp_index *index, const struct svp_commit *commit,
+                  uint64_t commit_offset, struct savepoint_error *error);
 
 #endif

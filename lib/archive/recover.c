@@ -35,9 +35,10 @@ static enum savepoint_status lock(struct svp_source *source, struct savepoint_er
         return svp_status_os(error, code, "lock", "%s: this file system gives no locks", source->path);
     }
     if (held_by_other || !svp_file_is_at(&source->file, source->path)) {
-        return svp_status_fail(error, SAVEPOINT_LOCKED, "lock",
-                               "%s: another process or session is writing this archive: close it there, or use another file",
-                               source->path);
+        return svp_status_fail(
+            error, SAVEPOINT_LOCKED, "lock",
+            "%s: another process or session is writing this archive: close it there, or use another file",
+            source->path);
     }
     return SAVEPOINT_OK;
 }
@@ -62,7 +63,8 @@ static enum savepoint_status copy_tail(const struct svp_source *source, const st
     svp_memory_free(chunk);
     if (code != 0) {
         return svp_status_os(error, code, "save the torn tail",
-                             "%s: %" PRIu64 " unfinished bytes at its end could not be saved, so nothing was cut: make room "
+                             "%s: %" PRIu64
+                             " unfinished bytes at its end could not be saved, so nothing was cut: make room "
                              "and open it again",
                              source->path, end - from);
     }
@@ -70,8 +72,8 @@ static enum savepoint_status copy_tail(const struct svp_source *source, const st
 }
 
 /* Saves [from, end) as PATH.torn-FROM (or .torn-FROM.1, ... when that exists). */
-static enum savepoint_status save_tail(const struct svp_source *source, uint64_t from, uint64_t end,
-                                       struct savepoint_error *error)
+static enum savepoint_status
+save_tail(const struct svp_source *source, uint64_t from, uint64_t end, struct savepoint_error *error)
 {
     size_t name_bytes = strlen(source->path) + 64;
     char *name = svp_memory_alloc(name_bytes);
@@ -92,7 +94,8 @@ static enum savepoint_status save_tail(const struct svp_source *source, uint64_t
                   : svp_status_os(error, code, "save the torn tail", "%s: cannot be created, so nothing was cut", name);
     if (code == 0 && status == SAVEPOINT_OK) {
         code = svp_file_sync_folder(name); /* the copy's name is durable before the original is cut */
-        status = code == 0 ? status : svp_status_os(error, code, "save the torn tail", "%s: cannot be made durable", name);
+        status =
+            code == 0 ? status : svp_status_os(error, code, "save the torn tail", "%s: cannot be made durable", name);
     }
     if (saved.descriptor >= 0 && status != SAVEPOINT_OK) {
         svp_file_remove(name); /* a part of a copy is of no use, and takes room */
@@ -102,8 +105,8 @@ static enum savepoint_status save_tail(const struct svp_source *source, uint64_t
     return status;
 }
 
-static enum savepoint_status cut_torn(struct svp_append *append, const struct svp_log *log, struct svp_repair *repair,
-                                      struct savepoint_error *error)
+static enum savepoint_status
+cut_torn(struct svp_append *append, const struct svp_log *log, struct svp_repair *repair, struct savepoint_error *error)
 {
     uint64_t kept = log->kept_bytes;
     enum savepoint_status status = save_tail(&append->source, kept, log->file_bytes, error);
@@ -113,16 +116,17 @@ static enum savepoint_status cut_torn(struct svp_append *append, const struct sv
     int code = svp_file_truncate(&append->source.file, kept);
     code = code == 0 ? svp_file_sync(&append->source.file) : code;
     if (code != 0) {
-        return svp_status_os(error, code, "cut the torn tail", "%s: cannot cut the unfinished end", append->source.path);
+        return svp_status_os(error, code, "cut the torn tail", "%s: cannot cut the unfinished end",
+                             append->source.path);
     }
-    *repair = (struct svp_repair){kept, log->file_bytes - kept, true, repair->resealed};
+    *repair = (struct svp_repair){ kept, log->file_bytes - kept, true, repair->resealed };
     return SAVEPOINT_OK;
 }
 
 /* After a failed sync the kernel may hold clean copies of pages the disk never got: writing them again makes a sync
  * mean something. */
-static enum savepoint_status reseal(struct svp_append *append, const struct svp_log *log, struct svp_repair *repair,
-                                    struct savepoint_error *error)
+static enum savepoint_status
+reseal(struct svp_append *append, const struct svp_log *log, struct svp_repair *repair, struct savepoint_error *error)
 {
     uint8_t *chunk = svp_memory_alloc(COPY_BYTES);
     int code = chunk == NULL ? ENOMEM : 0;
@@ -171,8 +175,9 @@ static void describe_writer(struct svp_segment *segment)
 static enum savepoint_status make_name_durable(const struct svp_append *append, struct savepoint_error *error)
 {
     int code = svp_file_sync_folder(append->source.path);
-    return code == 0 ? SAVEPOINT_OK
-                     : svp_status_os(error, code, "open", "%s: cannot make the archive's name durable", append->source.path);
+    return code == 0
+               ? SAVEPOINT_OK
+               : svp_status_os(error, code, "open", "%s: cannot make the archive's name durable", append->source.path);
 }
 
 static enum savepoint_status adopt_log(struct svp_append *append, const struct svp_log *log, struct svp_repair *repair,
@@ -211,7 +216,7 @@ static enum savepoint_status adopt_log(struct svp_append *append, const struct s
         status = reseal(append, log, repair, error);
     }
     if (status == SAVEPOINT_OK && !log->has_end) {
-        append->segment = (struct svp_segment){0};
+        append->segment = (struct svp_segment){ 0 };
         begin_new(append);
     }
     append->source.limit = append->committed_bytes;
@@ -223,8 +228,8 @@ enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repa
 {
     struct svp_file file = SVP_FILE_NONE;
     struct svp_log log;
-    *append = (struct svp_append){.source = {.file = SVP_FILE_NONE}};
-    *repair = (struct svp_repair){0};
+    *append = (struct svp_append){ .source = { .file = SVP_FILE_NONE } };
+    *repair = (struct svp_repair){ 0 };
     int code = svp_file_open(&file, path, must_exist ? SVP_FILE_WRITE : SVP_FILE_CREATE, NULL);
     if (code != 0) {
         return fail_open(path, code, must_exist, error);

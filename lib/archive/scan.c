@@ -45,7 +45,7 @@ enum savepoint_status svp_scan_header(const struct svp_source *source, bool *fou
 enum savepoint_status svp_scan_evidence(const struct svp_source *source, bool *found, uint64_t offset, uint64_t end,
                                         uint64_t transaction, struct savepoint_error *error)
 {
-    struct svp_record record = {.offset = offset};
+    struct svp_record record = { .offset = offset };
     bool more = true;
     enum savepoint_status status = SAVEPOINT_OK;
     *found = false;

@@ -7,11 +7,11 @@
 #include "format/memory.h"
 #include "status.h"
 
-enum savepoint_status svp_source_open(struct svp_source *source, struct svp_file file, const char *path,
-                                      struct savepoint_error *error)
+enum savepoint_status
+svp_source_open(struct svp_source *source, struct svp_file file, const char *path, struct savepoint_error *error)
 {
     size_t path_bytes = strlen(path) + 1;
-    *source = (struct svp_source){.file = file, .limit = UINT64_MAX};
+    *source = (struct svp_source){ .file = file, .limit = UINT64_MAX };
     source->path = svp_memory_alloc(path_bytes);
     source->unpacker = svp_unpacker_open();
     if (source->path == NULL || source->unpacker == NULL) {
@@ -27,7 +27,7 @@ void svp_source_close(struct svp_source *source)
     svp_file_close(&source->file);
     svp_memory_free(source->path);
     svp_unpacker_close(source->unpacker);
-    *source = (struct svp_source){.file = SVP_FILE_NONE};
+    *source = (struct svp_source){ .file = SVP_FILE_NONE };
 }
 
 enum savepoint_status svp_source_bytes(const struct svp_source *source, void *to, size_t bytes, uint64_t offset,
@@ -35,8 +35,8 @@ enum savepoint_status svp_source_bytes(const struct svp_source *source, void *to
 {
     size_t done = 0;
     if (offset > source->limit || bytes > source->limit - offset) {
-        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: a record points behind the end of the archive",
-                             source->path);
+        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read",
+                             "%s: a record points behind the end of the archive", source->path);
     }
     int code = svp_file_read(&source->file, to, bytes, offset, &done);
     if (code != 0) {
@@ -47,7 +47,8 @@ enum savepoint_status svp_source_bytes(const struct svp_source *source, void *to
         return SAVEPOINT_IO;
     }
     if (done < bytes) {
-        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: the file ends inside a record", source->path);
+        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: the file ends inside a record",
+                             source->path);
     }
     return SAVEPOINT_OK;
 }
@@ -71,9 +72,9 @@ enum savepoint_status svp_source_header(const struct svp_source *source, struct 
     return status == SAVEPOINT_OK ? check_header(source, record, header, offset, error) : status;
 }
 
-enum savepoint_status svp_source_record(const struct svp_source *source, struct svp_record *record,
-                                        struct svp_buffer *body, uint64_t offset, unsigned type,
-                                        struct savepoint_error *error)
+enum savepoint_status
+svp_source_record(const struct svp_source *source, struct svp_record *record, struct svp_buffer *body, uint64_t offset,
+                  unsigned type, struct savepoint_error *error)
 {
     enum savepoint_status status = svp_source_header(source, record, offset, error);
     if (status != SAVEPOINT_OK) {
@@ -95,7 +96,8 @@ enum savepoint_status svp_source_record(const struct svp_source *source, struct 
         return status;
     }
     if (!svp_record_body_good(record, to)) {
-        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: a record's bytes have changed", source->path);
+        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: a record's bytes have changed",
+                             source->path);
     }
     body->count = (size_t)record->body_bytes;
     return SAVEPOINT_OK;
@@ -111,10 +113,12 @@ enum savepoint_status svp_source_verdict(const struct svp_source *source, enum s
         return svp_status_at(error, SAVEPOINT_UNSUPPORTED, offset, "read",
                              "%s: this %s needs a newer savepoint: update the tool or library", source->path, what);
     case SVP_EXHAUSTED:
-        return svp_status_at(error, SAVEPOINT_NO_MEMORY, offset, "read", "%s: no memory for this %s", source->path, what);
+        return svp_status_at(error, SAVEPOINT_NO_MEMORY, offset, "read", "%s: no memory for this %s", source->path,
+                             what);
     case SVP_BAD:
     default:
-        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: this %s breaks the format", source->path, what);
+        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read", "%s: this %s breaks the format", source->path,
+                             what);
     }
 }
 
@@ -122,7 +126,7 @@ enum savepoint_status svp_source_commit(const struct svp_source *source, struct 
                                         struct savepoint_error *error)
 {
     struct svp_record record;
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     enum savepoint_status status = svp_source_record(source, &record, &body, offset, SVP_COMMIT, error);
     if (status == SAVEPOINT_OK) {
         enum svp_verdict verdict = svp_commit_read(commit, body.bytes, body.count);
@@ -142,11 +146,11 @@ enum savepoint_status svp_source_regions(const struct svp_source *source, struct
                                          uint64_t offset, struct savepoint_error *error)
 {
     struct svp_record record;
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     enum savepoint_status status = svp_source_record(source, &record, &body, offset, SVP_REGIONS, error);
     if (status == SAVEPOINT_OK) {
-        status = svp_source_verdict(source, svp_regions_read(table, body.bytes, body.count), offset,
-                                    "table of regions", error);
+        status = svp_source_verdict(source, svp_regions_read(table, body.bytes, body.count), offset, "table of regions",
+                                    error);
     }
     svp_buffer_free(&body);
     return status;

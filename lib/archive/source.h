@@ -24,8 +24,8 @@ struct svp_source {
 };
 
 /* Takes the open file over, also on failure (then it is closed). `path` is copied. */
-enum savepoint_status svp_source_open(struct svp_source *source, struct svp_file file, const char *path,
-                                      struct savepoint_error *error);
+enum savepoint_status
+svp_source_open(struct svp_source *source, struct svp_file file, const char *path, struct savepoint_error *error);
 void svp_source_close(struct svp_source *source);
 
 /* Reads exactly `bytes` bytes; fewer are CORRUPT (the record that led here said they exist). */
@@ -37,9 +37,9 @@ enum savepoint_status svp_source_header(const struct svp_source *source, struct 
                                         struct savepoint_error *error);
 
 /* Reads and checks a whole record; `body` gets the body without padding. `type` 0: any. */
-enum savepoint_status svp_source_record(const struct svp_source *source, struct svp_record *record,
-                                        struct svp_buffer *body, uint64_t offset, unsigned type,
-                                        struct savepoint_error *error);
+enum savepoint_status
+svp_source_record(const struct svp_source *source, struct svp_record *record, struct svp_buffer *body, uint64_t offset,
+                  unsigned type, struct savepoint_error *error);
 
 /* The archive's message for a format verdict about the record at `offset`. */
 enum savepoint_status svp_source_verdict(const struct svp_source *source, enum svp_verdict verdict, uint64_t offset,

@@ -7,8 +7,8 @@
 static bool closed_at(struct svp_log *log, const struct svp_source *source, uint64_t offset)
 {
     struct svp_record record;
-    struct svp_buffer body = {0};
-    struct savepoint_error found = {0};
+    struct svp_buffer body = { 0 };
+    struct savepoint_error found = { 0 };
     bool closed = svp_log_holds(log, svp_source_record(source, &record, &body, offset, SVP_CLOSE, &found), &found) &&
                   record.transaction == log->transaction + 1 && offset + svp_record_bytes(&record) == log->file_bytes;
     svp_buffer_free(&body);
@@ -19,7 +19,7 @@ static bool closed_at(struct svp_log *log, const struct svp_source *source, uint
 static bool cut_at(struct svp_log *log, const struct svp_source *source, uint64_t offset)
 {
     struct svp_record record;
-    struct savepoint_error found = {0};
+    struct savepoint_error found = { 0 };
     return log->file_bytes - offset < SVP_HEADER_BYTES ||
            (svp_log_holds(log, svp_source_header(source, &record, offset, &found), &found) &&
             svp_record_bytes(&record) > log->file_bytes - offset);
@@ -38,8 +38,9 @@ enum savepoint_status svp_log_open_stream(struct svp_log *log, struct svp_source
     source->salt_known = true;
     while (start < log->file_bytes && !closed_at(log, source, start)) {
         uint64_t end_offset = 0;
-        struct savepoint_error found = {0};
-        if (!svp_log_holds(log, svp_log_check(source, start, log->transaction + 1, &end_offset, &bad, &found), &found) ||
+        struct savepoint_error found = { 0 };
+        if (!svp_log_holds(log, svp_log_check(source, start, log->transaction + 1, &end_offset, &bad, &found),
+                           &found) ||
             !svp_log_holds(log, svp_log_end(source, &log->end, &record, end_offset, &found), &found)) {
             break;
         }

@@ -23,10 +23,10 @@ enum savepoint_status svp_verify_step(struct svp_verify_pace *pace, uint64_t byt
 }
 
 /* The region's root, every stored page decoded. */
-static enum savepoint_status check_region(struct svp_reader *reader, const struct svp_region_entry *entry,
-                                          const struct svp_page_map *map, struct svp_hash *root,
-                                          uint64_t *pages_checked, struct svp_verify_pace *pace,
-                                          struct savepoint_error *error)
+static enum savepoint_status
+check_region(struct svp_reader *reader, const struct svp_region_entry *entry, const struct svp_page_map *map,
+             struct svp_hash *root, uint64_t *pages_checked, struct svp_verify_pace *pace,
+             struct savepoint_error *error)
 {
     struct svp_sparse_root sparse;
     uint8_t page_bytes[SVP_PAGE_BYTES];
@@ -50,10 +50,10 @@ static enum savepoint_status check_region(struct svp_reader *reader, const struc
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status check_regions(struct svp_reader *reader, const struct svp_region_table *table,
-                                           struct svp_page_map *maps, uint64_t commit_offset,
-                                           struct svp_buffer *state, uint64_t *pages_checked,
-                                           struct svp_verify_pace *pace, struct savepoint_error *error)
+static enum savepoint_status
+check_regions(struct svp_reader *reader, const struct svp_region_table *table, struct svp_page_map *maps,
+              uint64_t commit_offset, struct svp_buffer *state, uint64_t *pages_checked, struct svp_verify_pace *pace,
+              struct savepoint_error *error)
 {
     for (uint32_t i = 0; i < table->count; i++) {
         if (!svp_page_map_open(&maps[i], table->entries[i].id, table->entries[i].bytes / SVP_PAGE_BYTES)) {
@@ -76,7 +76,7 @@ static enum savepoint_status check_metadata(const struct svp_source *source, con
                                             uint64_t commit_offset, struct savepoint_error *error)
 {
     struct svp_record record;
-    struct svp_buffer body = {0};
+    struct svp_buffer body = { 0 };
     enum savepoint_status status = SAVEPOINT_OK;
     if (commit->metadata != 0) {
         status = svp_source_record(source, &record, &body, commit->metadata, SVP_META, error);
@@ -90,9 +90,9 @@ static enum savepoint_status check_metadata(const struct svp_source *source, con
     return status;
 }
 
-static enum savepoint_status check_identity(const struct svp_source *source, const struct svp_commit *commit,
-                                            const struct svp_buffer *state, const uint8_t history_uuid[16],
-                                            uint64_t commit_offset, struct savepoint_error *error)
+static enum savepoint_status
+check_identity(const struct svp_source *source, const struct svp_commit *commit, const struct svp_buffer *state,
+               const uint8_t history_uuid[16], uint64_t commit_offset, struct savepoint_error *error)
 {
     if (state->failed) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory");
@@ -110,14 +110,14 @@ static enum savepoint_status check_identity(const struct svp_source *source, con
     return SAVEPOINT_OK;
 }
 
-enum savepoint_status svp_verify_snapshot(struct svp_reader *reader, uint64_t commit_offset,
-                                          const uint8_t history_uuid[16], uint64_t *pages_checked,
-                                          struct svp_verify_pace *pace, struct savepoint_error *error)
+enum savepoint_status
+svp_verify_snapshot(struct svp_reader *reader, uint64_t commit_offset, const uint8_t history_uuid[16],
+                    uint64_t *pages_checked, struct svp_verify_pace *pace, struct savepoint_error *error)
 {
     struct svp_commit commit;
-    struct svp_region_table table = {0};
+    struct svp_region_table table = { 0 };
     struct svp_page_map *maps = NULL;
-    struct svp_buffer state = {0};
+    struct svp_buffer state = { 0 };
     enum savepoint_status status = svp_source_commit(reader->source, &commit, commit_offset, error);
     status = status == SAVEPOINT_OK ? svp_source_regions(reader->source, &table, commit.regions, error) : status;
     if (status == SAVEPOINT_OK) {
@@ -140,13 +140,13 @@ enum savepoint_status svp_verify_snapshot(struct svp_reader *reader, uint64_t co
 
 /* ---- making a snapshot HEAD */
 
-static enum savepoint_status write_head(struct svp_append *append, const struct savepoint_snapshot *target,
-                                        struct savepoint_error *error)
+static enum savepoint_status
+write_head(struct svp_append *append, const struct savepoint_snapshot *target, struct savepoint_error *error)
 {
-    struct svp_ref ref = {.previous = append->end.newest_ref,
-                          .target = target->file_offset,
-                          .time_ns = svp_host_time_ns(),
-                          .kind = SVP_REF_HEAD};
+    struct svp_ref ref = { .previous = append->end.newest_ref,
+                           .target = target->file_offset,
+                           .time_ns = svp_host_time_ns(),
+                           .kind = SVP_REF_HEAD };
     uint64_t offset = 0;
     memcpy(ref.target_id.bytes, target->id.bytes, sizeof ref.target_id.bytes);
     enum savepoint_status status = svp_append_begin(append, error);
@@ -166,17 +166,16 @@ static enum savepoint_status write_head(struct svp_append *append, const struct 
     return svp_append_finish(append, &end, true, error);
 }
 
-static enum savepoint_status verify_and_set(struct svp_append *append, const struct savepoint_id *id,
-                                            struct savepoint_error *error)
+static enum savepoint_status
+verify_and_set(struct svp_append *append, const struct savepoint_id *id, struct savepoint_error *error)
 {
     struct svp_catalog catalog;
     struct svp_reader reader;
     struct savepoint_snapshot target;
-    struct svp_verify_pace pace = {0};
+    struct svp_verify_pace pace = { 0 };
     uint64_t pages_checked = 0;
-    enum savepoint_status status =
-        svp_catalog_open(&catalog, &append->source, append->segment.alignment,
-                                                    &append->end, append->has_end, append->durable_bytes, error);
+    enum savepoint_status status = svp_catalog_open(&catalog, &append->source, append->segment.alignment, &append->end,
+                                                    append->has_end, append->durable_bytes, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -192,8 +191,8 @@ static enum savepoint_status verify_and_set(struct svp_append *append, const str
     return status;
 }
 
-enum savepoint_status savepoint_archive_set_head(const char *path, const struct savepoint_id *id,
-                                                 struct savepoint_error *error)
+enum savepoint_status
+savepoint_archive_set_head(const char *path, const struct savepoint_id *id, struct savepoint_error *error)
 {
     struct svp_append append;
     struct svp_repair repair;

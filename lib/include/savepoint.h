@@ -181,7 +181,9 @@ struct savepoint_options {
                                    rather than `signal`; 0: 256 KiB */
     uint64_t restore_bytes;     /* most memory for decoded pages during a restore; 0: 256 MiB */
 };
+/* clang-format off */
 #define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0, 0 }
+/* clang-format on */
 
 /* Opens the archive at `path` for writing, creating it (owner-only permissions) where it is missing.
  * Takes the writer lock; an unsealed tail of intact transactions is made durable; a torn tail is saved
@@ -203,7 +205,9 @@ struct savepoint_region_options {
                                NULL: the next free place from 0x110000000000 (SAVEPOINT_MAP_BASE) */
     uint64_t reserve_bytes; /* savepoint_map: address space to keep for growth; 0: a default */
 };
+/* clang-format off */
 #define SAVEPOINT_REGION_OPTIONS_INIT { sizeof(struct savepoint_region_options), NULL, 0 }
+/* clang-format on */
 
 /* Watches memory of the caller: `base` and `bytes` multiples of 4096 (of the host's page size where that
  * is larger), mapped readable and writable. It stays the caller's and must outlive its region.
@@ -228,7 +232,8 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_remove(struct savepoint *session, const char *name, struct savepoint_error *error);
 
 /* Leaves pages out of later snapshots (caches, scratch space): they count as zeros there, and a
- * restore leaves pages untouched that are excluded here or were excluded in the snapshot. `offset` and `bytes` are multiples of 4096 inside the region. */
+ * restore leaves pages untouched that are excluded here or were excluded in the snapshot. `offset` and `bytes` are
+ * multiples of 4096 inside the region. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_exclude(struct savepoint *session, const char *name, size_t offset, size_t bytes,
                   struct savepoint_error *error);
@@ -273,9 +278,9 @@ struct savepoint_metadata {
     size_t bytes; /* all values of one snapshot together: at most 1 MiB */
 };
 enum savepoint_metadata_type {
-    SAVEPOINT_METADATA_ORIGIN = 1,    /* 16 bytes: id of the snapshot this one was made from */
-    SAVEPOINT_METADATA_MESSAGE = 2,   /* UTF-8 text */
-    SAVEPOINT_METADATA_THUMBNAIL = 3, /* a PNG picture */
+    SAVEPOINT_METADATA_ORIGIN = 1,          /* 16 bytes: id of the snapshot this one was made from */
+    SAVEPOINT_METADATA_MESSAGE = 2,         /* UTF-8 text */
+    SAVEPOINT_METADATA_THUMBNAIL = 3,       /* a PNG picture */
     SAVEPOINT_METADATA_APPLICATION = 0x8000 /* and above: the application's own */
 };
 
@@ -287,7 +292,9 @@ struct savepoint_take_options {
     const struct savepoint_metadata *metadata; /* copied; may be NULL */
     size_t metadata_count;
 };
+/* clang-format off */
 #define SAVEPOINT_TAKE_OPTIONS_INIT { sizeof(struct savepoint_take_options), NULL, SAVEPOINT_SYNC, 0, NULL, 0 }
+/* clang-format on */
 
 /* Captures the regions as they are at the end of this call, for which the caller guarantees that no
  * thread writes to them. Returns after the pause (scan and copy); comparing, encoding, writing and syncing
@@ -315,7 +322,9 @@ struct savepoint_restore_options {
     savepoint_progress *progress; /* may be NULL */
     void *progress_user;
 };
+/* clang-format off */
 #define SAVEPOINT_RESTORE_OPTIONS_INIT { sizeof(struct savepoint_restore_options), 0, 0, NULL, NULL }
+/* clang-format on */
 
 /* Brings any snapshot of the archive back into the regions, while the caller guarantees that no thread uses
  * them. Waits for takes in flight, decodes and verifies every differing page before it writes any, writes
@@ -338,29 +347,29 @@ savepoint_region_at(struct savepoint *session, struct savepoint_region *region, 
                     struct savepoint_error *error);
 
 enum savepoint_session_flags {
-    SAVEPOINT_SESSION_FALLBACK = 1, /* the system's primary write-watch is missing: see `backend` */
-    SAVEPOINT_SESSION_TORN_CUT = 2, /* open found a torn tail, saved it and cut it */
-    SAVEPOINT_SESSION_RESEALED = 4, /* open made an unsealed tail durable */
-    SAVEPOINT_SESSION_WIDENED = 8,  /* the `signal` watch ran out of mappings and reports wider runs */
+    SAVEPOINT_SESSION_FALLBACK = 1,      /* the system's primary write-watch is missing: see `backend` */
+    SAVEPOINT_SESSION_TORN_CUT = 2,      /* open found a torn tail, saved it and cut it */
+    SAVEPOINT_SESSION_RESEALED = 4,      /* open made an unsealed tail durable */
+    SAVEPOINT_SESSION_WIDENED = 8,       /* the `signal` watch ran out of mappings and reports wider runs */
     SAVEPOINT_SESSION_BUILD_CHANGED = 16 /* HEAD was written by another build of the program */
 };
 
 struct savepoint_statistics {
     size_t size; /* set by the caller to sizeof(struct savepoint_statistics) */
     uint64_t takes_committed, takes_failed, takes_in_flight;
-    uint64_t pages_reported;   /* by the watch */
-    uint64_t pages_captured;   /* copied to staging */
-    uint64_t pages_unchanged;  /* dropped by comparison */
+    uint64_t pages_reported;                       /* by the watch */
+    uint64_t pages_captured;                       /* copied to staging */
+    uint64_t pages_unchanged;                      /* dropped by comparison */
     uint64_t pages_zero, pages_delta, pages_whole; /* stored, by kind */
-    uint64_t delta_bytes, key_bytes; /* payload stored, by kind */
-    uint64_t stored_bytes;     /* growth of the archive, everything included */
+    uint64_t delta_bytes, key_bytes;               /* payload stored, by kind */
+    uint64_t stored_bytes;                         /* growth of the archive, everything included */
     uint64_t pause_ns_last, pause_ns_max, pause_ns_total;
-    uint64_t staging_waits;    /* takes that had to wait for the worker to free staging memory */
+    uint64_t staging_waits; /* takes that had to wait for the worker to free staging memory */
     uint64_t staging_bytes_max;
     uint64_t restores, pages_restored;
     uint64_t torn_offset, torn_bytes; /* what open cut, if it did */
-    uint32_t flags;            /* enum savepoint_session_flags */
-    char backend[16];          /* of the most recent region */
+    uint32_t flags;                   /* enum savepoint_session_flags */
+    char backend[16];                 /* of the most recent region */
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
@@ -466,7 +475,9 @@ struct savepoint_verify_options {
     savepoint_progress *progress; /* may be NULL */
     void *progress_user;
 };
+/* clang-format off */
 #define SAVEPOINT_VERIFY_OPTIONS_INIT { sizeof(struct savepoint_verify_options), NULL, NULL, NULL, NULL, NULL }
+/* clang-format on */
 
 struct savepoint_verify_result {
     uint64_t snapshots_checked, snapshots_damaged, records_checked, pages_checked, findings;
@@ -486,7 +497,7 @@ savepoint_archive_set_head(const char *path, const struct savepoint_id *id, stru
 
 struct savepoint_backend {
     char name[16];
-    uint32_t available; /* 1 when the probe found it working in this process */
+    uint32_t available;             /* 1 when the probe found it working in this process */
     uint32_t kernel_writes_counted; /* 0: system calls writing into watched memory fail unless prepared */
     uint32_t tracking_page_bytes;
     uint32_t reserved;

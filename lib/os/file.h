@@ -12,13 +12,16 @@
 struct svp_file {
     int descriptor; /* -1: not open */
 };
-#define SVP_FILE_NONE { -1 }
+#define SVP_FILE_NONE                                                                                                  \
+    {                                                                                                                  \
+        -1                                                                                                             \
+    }
 
 enum svp_file_mode {
-    SVP_FILE_READ,        /* must exist */
-    SVP_FILE_WRITE,       /* must exist; read and write */
-    SVP_FILE_CREATE,      /* read and write; made with owner-only permissions where missing */
-    SVP_FILE_CREATE_NEW   /* must not exist */
+    SVP_FILE_READ,      /* must exist */
+    SVP_FILE_WRITE,     /* must exist; read and write */
+    SVP_FILE_CREATE,    /* read and write; made with owner-only permissions where missing */
+    SVP_FILE_CREATE_NEW /* must not exist */
 };
 
 /* Refuses directories (EISDIR) and other things that are not regular files (EINVAL). *created (may be NULL)

@@ -170,7 +170,7 @@ int svp_file_sync_folder(const char *path)
 
 static struct flock whole_file(void)
 {
-    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
 }
 
 int svp_file_lock(const struct svp_file *file, bool *held_by_other)

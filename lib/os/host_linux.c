@@ -110,7 +110,7 @@ static int visit_program(struct dl_phdr_info *info, size_t info_bytes, void *use
 
 size_t svp_host_build_id(uint8_t *to, size_t capacity)
 {
-    struct build_id found = {to, capacity, 0};
+    struct build_id found = { to, capacity, 0 };
     dl_iterate_phdr(visit_program, &found);
     return found.bytes;
 }
@@ -159,7 +159,7 @@ int svp_host_at_fork(void (*hook)(void *item), void *item)
         return fork_code != 0 ? fork_code : ENOMEM;
     }
     pthread_mutex_lock(&fork_lock);
-    *added = (struct fork_item){fork_items, hook, item};
+    *added = (struct fork_item){ fork_items, hook, item };
     fork_items = added;
     pthread_mutex_unlock(&fork_lock);
     return 0;

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-struct svp_mutex;     /* all opaque and made by the functions below */
+struct svp_mutex; /* all opaque and made by the functions below */
 struct svp_condition;
 struct svp_thread;
 

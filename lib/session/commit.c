@@ -53,7 +53,7 @@ static bool list_excluded(struct svp_region_entry *entry, const struct svp_regio
                 return false;
             }
             entry->excluded = grown;
-            entry->excluded[entry->excluded_count++] = (struct svp_excluded){page, 1};
+            entry->excluded[entry->excluded_count++] = (struct svp_excluded){ page, 1 };
         }
         page = svp_pageset_next(&region->excluded, page + 1);
     }
@@ -61,8 +61,8 @@ static bool list_excluded(struct svp_region_entry *entry, const struct svp_regio
 }
 
 /* The table of the take's regions; false: no memory. */
-static bool list_regions(const struct savepoint *session, struct svp_region **ordered, size_t count,
-                         struct svp_region_table *table)
+static bool
+list_regions(const struct savepoint *session, struct svp_region **ordered, size_t count, struct svp_region_table *table)
 {
     table->entries = svp_memory_zalloc(count, sizeof *table->entries);
     table->next_id = session->next_region_id;
@@ -86,7 +86,7 @@ static bool list_regions(const struct savepoint *session, struct svp_region **or
 /* The state root, once all pages are hashed; false: no memory. */
 static bool hash_state(struct svp_region **ordered, const struct svp_region_table *table, struct svp_hash *state_root)
 {
-    struct svp_buffer state = {0};
+    struct svp_buffer state = { 0 };
     for (uint32_t i = 0; i < table->count; i++) {
         const struct svp_hash root = svp_tree_root(&ordered[i]->tree);
         svp_state_add(&state, &table->entries[i], &root);
@@ -155,8 +155,8 @@ static enum savepoint_status write_metadata(struct savepoint *session, const str
 }
 
 /* Everything in front of the pages: the table of regions, the metadata. */
-static enum savepoint_status write_opening(struct savepoint *session, struct svp_take *take, struct draft *draft,
-                                           struct savepoint_error *error)
+static enum savepoint_status
+write_opening(struct savepoint *session, struct svp_take *take, struct draft *draft, struct savepoint_error *error)
 {
     enum savepoint_status status = svp_append_begin(&session->append, error);
     if (status != SAVEPOINT_OK) {
@@ -164,23 +164,23 @@ static enum savepoint_status write_opening(struct savepoint *session, struct svp
     }
     draft->ordered = ordered_regions(take);
     if (draft->ordered == NULL || !list_regions(session, draft->ordered, take->capture_count, &draft->table)) {
-        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory",
-                               session->append.source.path);
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory", session->append.source.path);
     }
     status = write_regions(session, &draft->table, &draft->commit, error);
     return status == SAVEPOINT_OK ? write_metadata(session, take, &draft->commit, error) : status;
 }
 
 /* Everything behind the pages: the index, the commit, the end. */
-static enum savepoint_status write_closing(struct savepoint *session, struct svp_take *take, struct draft *draft,
-                                           struct savepoint_error *error)
+static enum savepoint_status
+write_closing(struct savepoint *session, struct svp_take *take, struct draft *draft, struct savepoint_error *error)
 {
     struct svp_append *append = &session->append;
     struct svp_commit *commit = &draft->commit;
     if (!hash_state(draft->ordered, &draft->table, &commit->state_root)) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory", append->source.path);
     }
-    enum savepoint_status status = svp_span_write(session, draft->ordered, take->capture_count, &draft->commit.index, error);
+    enum savepoint_status status =
+        svp_span_write(session, draft->ordered, take->capture_count, &draft->commit.index, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -224,8 +224,8 @@ static void advance(struct savepoint *session, const struct svp_commit *commit, 
 }
 
 /* Takes all chunks from the take, also those of one that has failed: they must be given back. */
-static enum savepoint_status write_pages(struct savepoint *session, struct svp_take *take,
-                                         struct savepoint_error *error)
+static enum savepoint_status
+write_pages(struct savepoint *session, struct svp_take *take, struct savepoint_error *error)
 {
     struct svp_chunk *chunk;
     while ((chunk = svp_take_unstage(session, take)) != NULL) {
@@ -259,9 +259,9 @@ static void count_commit(struct savepoint *session, const struct savepoint_snaps
 
 static void commit_take(struct savepoint *session, struct svp_take *take)
 {
-    struct savepoint_error error = {0};
-    struct savepoint_snapshot snapshot = {0};
-    struct draft draft = {0};
+    struct savepoint_error error = { 0 };
+    struct savepoint_snapshot snapshot = { 0 };
+    struct draft draft = { 0 };
     svp_encode_begin(&session->encoder, session->history.depth + 1);
     enum savepoint_status status = svp_take_status(session, take);
     if (status == SAVEPOINT_OK) {
@@ -301,10 +301,10 @@ void svp_commit_run(void *argument)
     }
 }
 
-enum savepoint_status svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset,
-                                          struct savepoint_error *error)
+enum savepoint_status
+svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset, struct savepoint_error *error)
 {
-    struct svp_history history = {0};
+    struct svp_history history = { 0 };
     struct svp_commit commit;
     struct svp_record record;
     enum savepoint_status status = SAVEPOINT_OK;

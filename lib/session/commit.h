@@ -9,7 +9,7 @@ void svp_commit_run(void *session);
 
 /* Reads what the next commit needs to know of its parent: identity, depth, levels, table of regions. Offset 0: no
  * parent. On failure the history is unchanged. */
-enum savepoint_status svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset,
-                                          struct savepoint_error *error);
+enum savepoint_status
+svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset, struct savepoint_error *error);
 
 #endif

@@ -6,8 +6,8 @@
 #if defined(__clang__)
 #define UNCHECKED __attribute__((no_sanitize("address", "thread", "undefined"), noinline))
 #elif defined(__GNUC__)
-#define UNCHECKED \
-    __attribute__((no_sanitize("address"), no_sanitize("thread"), noinline, \
+#define UNCHECKED                                                                                                      \
+    __attribute__((no_sanitize("address"), no_sanitize("thread"), noinline,                                            \
                    optimize("no-tree-loop-distribute-patterns")))
 #else
 #define UNCHECKED

@@ -69,7 +69,7 @@ static void note_pages(struct svp_encoder *encoder, const struct svp_batch *batc
     }
     encoder->pages_stored += batch->count;
     *(coder->has_base ? &encoder->delta_bytes : &encoder->key_bytes) += sizes.stored_bytes;
-    *(coder->has_base                ? &encoder->delta_pages
+    *(coder->has_base               ? &encoder->delta_pages
       : coder->id == SVP_CODER_ZERO ? &encoder->zero_pages
                                     : &encoder->whole_pages) += batch->count;
 }
@@ -143,8 +143,8 @@ static enum savepoint_status encode_page(struct savepoint *session, struct svp_r
     return batch->count == BATCH_PAGES ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
 }
 
-enum savepoint_status svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk,
-                                       struct savepoint_error *error)
+enum savepoint_status
+svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struct savepoint_error *error)
 {
     enum savepoint_status status = SAVEPOINT_OK;
     if (session->encoder.region != chunk->region) {
@@ -153,7 +153,8 @@ enum savepoint_status svp_encode_chunk(struct savepoint *session, const struct s
     }
     for (uint32_t i = 0; status == SAVEPOINT_OK && i < chunk->count; i++) {
         bool no_base = (chunk->no_base >> i & 1) != 0;
-        status = encode_page(session, chunk->region, chunk->pages[i], chunk->bytes + i * SVP_PAGE_BYTES, no_base, error);
+        status =
+            encode_page(session, chunk->region, chunk->pages[i], chunk->bytes + i * SVP_PAGE_BYTES, no_base, error);
     }
     return status;
 }

@@ -9,8 +9,8 @@ void svp_encode_close(struct svp_encoder *encoder);
 
 /* A commit: begin, all its chunks, then flush; the encoder's counts and index entries are those of this commit. */
 void svp_encode_begin(struct svp_encoder *encoder, uint32_t depth);
-enum savepoint_status svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk,
-                                       struct savepoint_error *error);
+enum savepoint_status
+svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struct savepoint_error *error);
 enum savepoint_status svp_encode_flush(struct savepoint *session, struct savepoint_error *error);
 
 #endif

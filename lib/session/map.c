@@ -17,14 +17,13 @@ enum { MAP_TRIES = 64 };
 static enum savepoint_status recorded_places(struct savepoint *session, const char *name, uintptr_t *address,
                                              uintptr_t *behind, struct savepoint_error *error)
 {
-    struct svp_region_table table = {0};
+    struct svp_region_table table = { 0 };
     struct svp_commit commit;
     *address = 0;
     if (session->append.end.head == 0) {
         return SAVEPOINT_OK;
     }
-    enum savepoint_status status =
-        svp_source_commit(&session->append.source, &commit, session->append.end.head, error);
+    enum savepoint_status status = svp_source_commit(&session->append.source, &commit, session->append.end.head, error);
     if (status == SAVEPOINT_OK) {
         status = svp_source_regions(&session->append.source, &table, commit.regions, error);
     }
@@ -70,8 +69,9 @@ static enum savepoint_status place(struct savepoint *session, struct placement *
     reserve = options->reserve_bytes != 0 ? svp_round_up(options->reserve_bytes, SVP_MAP_GRANULE) : reserve;
     place->reserve_bytes = (size_t)(reserve > place->bytes ? reserve : place->bytes);
     if (place->address % SVP_MAP_GRANULE != 0) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "map", "region '%.80s': address %#" PRIxPTR " is not a multiple of 64 KiB",
-                               name, place->address);
+        return svp_status_fail(error, SAVEPOINT_INVALID, "map",
+                               "region '%.80s': address %#" PRIxPTR " is not a multiple of 64 KiB", name,
+                               place->address);
     }
     return SAVEPOINT_OK;
 }
@@ -91,7 +91,8 @@ static enum savepoint_status map_at(struct placement *place, const char *name, s
     }
     if (code == EEXIST) {
         return svp_status_fail(error, SAVEPOINT_ADDRESS_TAKEN, "map",
-                               "region '%.80s': the address %#" PRIxPTR " is occupied in this process: map regions first thing in "
+                               "region '%.80s': the address %#" PRIxPTR
+                               " is occupied in this process: map regions first thing in "
                                "main, before other libraries take the place",
                                name, place->address);
     }
@@ -103,7 +104,7 @@ static enum savepoint_status map_at(struct placement *place, const char *name, s
 enum savepoint_status savepoint_map(struct savepoint *session, void **base, const char *name, size_t bytes,
                                     const struct savepoint_region_options *options, struct savepoint_error *error)
 {
-    struct placement placed = {0};
+    struct placement placed = { 0 };
     struct svp_region *region = NULL;
     struct savepoint_region_options chosen = SAVEPOINT_REGION_OPTIONS_INIT;
     enum savepoint_status status = svp_session_check(session, "map", error);
@@ -111,13 +112,15 @@ enum savepoint_status savepoint_map(struct savepoint *session, void **base, cons
     status = status == SAVEPOINT_OK ? svp_regions_check_name(session, name, error) : status;
     if (status == SAVEPOINT_OK && (base == NULL || bytes == 0 || bytes > SVP_REGION_BYTES_MAX / 4 ||
                                    chosen.reserve_bytes > SVP_REGION_BYTES_MAX)) {
-        status = svp_status_fail(error, SAVEPOINT_INVALID, "map", "region '%.80s': %zu bytes cannot be mapped", name, bytes);
+        status =
+            svp_status_fail(error, SAVEPOINT_INVALID, "map", "region '%.80s': %zu bytes cannot be mapped", name, bytes);
     }
     if (status == SAVEPOINT_OK) {
         svp_session_drain(session);
         status = place(session, &placed, name, bytes, &chosen, error);
     }
-    status = status == SAVEPOINT_OK ? svp_regions_check_range(session, name, placed.address, placed.bytes, error) : status;
+    status =
+        status == SAVEPOINT_OK ? svp_regions_check_range(session, name, placed.address, placed.bytes, error) : status;
     status = status == SAVEPOINT_OK ? map_at(&placed, name, error) : status;
     if (status != SAVEPOINT_OK) {
         return status;

@@ -59,8 +59,8 @@ bool svp_region_resize(struct svp_region *region, size_t bytes)
     struct svp_region grown = *region;
     grown.bytes = bytes;
     grown.pages = bytes / SVP_PAGE_BYTES;
-    grown.excluded = grown.pending = grown.no_base = (struct svp_pageset){0};
-    grown.tree = (struct svp_tree){0};
+    grown.excluded = grown.pending = grown.no_base = (struct svp_pageset){ 0 };
+    grown.tree = (struct svp_tree){ 0 };
     if (!open_pages(&grown, grown.pages)) {
         close_pages(&grown);
         return false;
@@ -79,19 +79,18 @@ bool svp_region_resize(struct svp_region *region, size_t bytes)
     return true;
 }
 
-enum savepoint_status svp_region_arm(struct svp_region *region, uintptr_t start, size_t bytes,
-                                     struct savepoint_error *error)
+enum savepoint_status
+svp_region_arm(struct svp_region *region, uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
-    struct svp_range *grown =
-        svp_memory_resize(region->ranges, region->range_count + 1, sizeof *region->ranges);
+    struct svp_range *grown = svp_memory_resize(region->ranges, region->range_count + 1, sizeof *region->ranges);
     if (grown == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "watch", "region '%.80s': no memory", region->name);
     }
     region->ranges = grown;
-    struct savepoint_error found = {0};
+    struct savepoint_error found = { 0 };
     enum savepoint_status status = region->backend->add(region->watch, start, bytes, &found);
     if (status == SAVEPOINT_OK) {
-        region->ranges[region->range_count++] = (struct svp_range){start, bytes};
+        region->ranges[region->range_count++] = (struct svp_range){ start, bytes };
     } else {
         svp_status_fail(error, status, found.operation, "region '%.80s': %.270s", region->name, found.message);
         if (error != NULL) {
@@ -114,17 +113,17 @@ static uint64_t page_of(const struct svp_region *region, uintptr_t address)
     return (address - (uintptr_t)region->base) / SVP_PAGE_BYTES;
 }
 
-static enum savepoint_status collect_range(struct svp_region *region, const struct svp_range *range,
-                                           enum svp_watch_mode mode, struct svp_pageset *written,
-                                           struct svp_watch_run *runs, struct savepoint_error *error)
+static enum savepoint_status
+collect_range(struct svp_region *region, const struct svp_range *range, enum svp_watch_mode mode,
+              struct svp_pageset *written, struct svp_watch_run *runs, struct savepoint_error *error)
 {
     uintptr_t at = range->start;
     uintptr_t end = range->start + range->bytes;
     while (at < end) {
         size_t count = 0;
         uintptr_t resume = end;
-        enum savepoint_status status = region->backend->collect(region->watch, at, end - at, mode, 0, runs, SVP_RUNS,
-                                                                &count, &resume, error);
+        enum savepoint_status status =
+            region->backend->collect(region->watch, at, end - at, mode, 0, runs, SVP_RUNS, &count, &resume, error);
         if (status != SAVEPOINT_OK) {
             svp_pageset_add(written, page_of(region, at), (end - at) / SVP_PAGE_BYTES);
             return status;
@@ -137,16 +136,16 @@ static enum savepoint_status collect_range(struct svp_region *region, const stru
     return SAVEPOINT_OK;
 }
 
-enum savepoint_status svp_region_collect(struct svp_region *region, enum svp_watch_mode mode,
-                                         struct svp_pageset *written, struct svp_watch_run *runs,
-                                         struct savepoint_error *error)
+enum savepoint_status
+svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct svp_pageset *written,
+                   struct svp_watch_run *runs, struct savepoint_error *error)
 {
     enum savepoint_status status = SAVEPOINT_OK;
     for (size_t i = 0; i < region->range_count; i++) {
         enum savepoint_status failure = collect_range(region, &region->ranges[i], mode, written, runs, error);
         status = failure != SAVEPOINT_OK ? failure : status;
     }
-    struct savepoint_error found = {0};
+    struct savepoint_error found = { 0 };
     if (status != SAVEPOINT_OK &&
         svp_mapping_check((uintptr_t)region->base, region->bytes, NULL, &found) != SAVEPOINT_OK) {
         return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "collect",
@@ -158,7 +157,7 @@ enum savepoint_status svp_region_collect(struct svp_region *region, enum svp_wat
 
 void svp_region_forget(struct svp_region *region, uint64_t page)
 {
-    region->states[page] = (struct svp_page_state){0};
+    region->states[page] = (struct svp_page_state){ 0 };
     const struct svp_hash zero = svp_tree_zero_page();
     svp_tree_update(&region->tree, page, &zero);
 }

@@ -11,16 +11,16 @@ void svp_region_free(struct svp_region *region);
 bool svp_region_resize(struct svp_region *region, size_t bytes);
 
 /* Watches [start, start + bytes), a part of the region. */
-enum savepoint_status svp_region_arm(struct svp_region *region, uintptr_t start, size_t bytes,
-                                     struct savepoint_error *error);
+enum savepoint_status
+svp_region_arm(struct svp_region *region, uintptr_t start, size_t bytes, struct savepoint_error *error);
 void svp_region_disarm(struct svp_region *region);
 
 /* Collects what was written: adds it to `written` (as large as the region). Never fails to be safe: when the watch
  * fails, everything it has not reported counts as written; then the result is BAD_MEMORY if a part of the region is
  * not mapped any more, else OK. */
-enum savepoint_status svp_region_collect(struct svp_region *region, enum svp_watch_mode mode,
-                                         struct svp_pageset *written, struct svp_watch_run *runs,
-                                         struct savepoint_error *error);
+enum savepoint_status
+svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct svp_pageset *written,
+                   struct svp_watch_run *runs, struct savepoint_error *error);
 
 /* Forgets what is stored of a page (it is excluded): it counts as zeros until it is stored again. */
 void svp_region_forget(struct svp_region *region, uint64_t page);

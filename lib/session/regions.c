@@ -10,7 +10,6 @@
 #include "session/regions.h"
 #include "status.h"
 
-
 struct svp_region *svp_session_region(const struct savepoint *session, const char *name)
 {
     for (size_t i = 0; i < session->region_count; i++) {
@@ -21,8 +20,8 @@ struct svp_region *svp_session_region(const struct savepoint *session, const cha
     return NULL;
 }
 
-enum savepoint_status svp_regions_check_name(const struct savepoint *session, const char *name,
-                                        struct savepoint_error *error)
+enum savepoint_status
+svp_regions_check_name(const struct savepoint *session, const char *name, struct savepoint_error *error)
 {
     if (name == NULL || name[0] == '\0' || strlen(name) >= SAVEPOINT_NAME_BYTES) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "watch", "a region needs a name of 1 to %d bytes",
@@ -39,7 +38,7 @@ enum savepoint_status svp_regions_check_name(const struct savepoint *session, co
 }
 
 enum savepoint_status svp_regions_check_range(const struct savepoint *session, const char *name, uintptr_t start,
-                                         size_t bytes, struct savepoint_error *error)
+                                              size_t bytes, struct savepoint_error *error)
 {
     size_t host_page = svp_vm_page_bytes();
     if (start == 0 || bytes == 0) {
@@ -48,12 +47,14 @@ enum savepoint_status svp_regions_check_range(const struct savepoint *session, c
     }
     if (start % host_page != 0 || bytes % host_page != 0) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "watch",
-                               "region '%.80s': start %#" PRIxPTR " and size %zu must be multiples of the host's page of %zu "
+                               "region '%.80s': start %#" PRIxPTR
+                               " and size %zu must be multiples of the host's page of %zu "
                                "bytes (aligned_alloc or mmap give such memory)",
                                name, start, bytes, host_page);
     }
     if (bytes > SVP_REGION_BYTES_MAX || start > UINTPTR_MAX - bytes) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "watch", "region '%.80s': %zu bytes are too many", name, bytes);
+        return svp_status_fail(error, SAVEPOINT_INVALID, "watch", "region '%.80s': %zu bytes are too many", name,
+                               bytes);
     }
     for (size_t i = 0; i < session->region_count; i++) {
         const struct svp_region *other = session->regions[i];
@@ -86,8 +87,8 @@ static enum savepoint_status watch_of(struct savepoint *session, struct svp_watc
     return status;
 }
 
-static enum savepoint_status choose_backend(struct savepoint *session, struct svp_region *region,
-                                            struct savepoint_error *error)
+static enum savepoint_status
+choose_backend(struct savepoint *session, struct svp_region *region, struct savepoint_error *error)
 {
     bool fallback = false;
     enum savepoint_status status = svp_watch_choose(&region->backend, &fallback, session->watch_name, region->bytes,
@@ -104,9 +105,8 @@ static enum savepoint_status choose_backend(struct savepoint *session, struct sv
     return status;
 }
 
-
 enum savepoint_status svp_regions_add(struct savepoint *session, struct svp_region **added, const char *name,
-                                        uintptr_t start, size_t bytes, struct savepoint_error *error)
+                                      uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
     void *grown = svp_memory_resize(session->regions, session->region_count + 1, sizeof(struct svp_region *));
     if (grown != NULL) {
@@ -131,8 +131,8 @@ enum savepoint_status svp_regions_add(struct savepoint *session, struct svp_regi
     return SAVEPOINT_OK;
 }
 
-enum savepoint_status savepoint_watch(struct savepoint *session, const char *name, void *base, size_t bytes,
-                                      struct savepoint_error *error)
+enum savepoint_status
+savepoint_watch(struct savepoint *session, const char *name, void *base, size_t bytes, struct savepoint_error *error)
 {
     struct svp_region *region = NULL;
     enum savepoint_status status = svp_session_check(session, "watch", error);
@@ -161,8 +161,8 @@ static enum savepoint_status find_region(struct savepoint *session, struct svp_r
     return SAVEPOINT_OK;
 }
 
-enum savepoint_status savepoint_grow(struct savepoint *session, const char *name, size_t bytes,
-                                     struct savepoint_error *error)
+enum savepoint_status
+savepoint_grow(struct savepoint *session, const char *name, size_t bytes, struct savepoint_error *error)
 {
     struct svp_region *region = NULL;
     enum savepoint_status status = find_region(session, &region, name, "grow", error);
@@ -171,15 +171,15 @@ enum savepoint_status savepoint_grow(struct savepoint *session, const char *name
     }
     size_t wanted = region->mapped ? (size_t)svp_round_up(bytes, SVP_MAP_GRANULE) : bytes;
     if (wanted <= region->bytes || wanted < bytes) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "grow", "region '%.80s' has %zu bytes already; regions do not shrink",
-                               name, region->bytes);
+        return svp_status_fail(error, SAVEPOINT_INVALID, "grow",
+                               "region '%.80s' has %zu bytes already; regions do not shrink", name, region->bytes);
     }
     uintptr_t behind = (uintptr_t)region->base + region->bytes;
     size_t added = wanted - region->bytes;
     if (region->mapped && wanted > region->reserve_bytes) {
         return svp_status_fail(error, SAVEPOINT_LIMIT, "grow",
-                               "region '%.80s': its reserve of %zu bytes is full: map it with a larger reserve_bytes", name,
-                               region->reserve_bytes);
+                               "region '%.80s': its reserve of %zu bytes is full: map it with a larger reserve_bytes",
+                               name, region->reserve_bytes);
     }
     int code = region->mapped ? svp_vm_extend((uintptr_t)region->base, region->bytes, wanted) : 0;
     if (code != 0) {
@@ -217,16 +217,17 @@ enum savepoint_status savepoint_remove(struct savepoint *session, const char *na
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status find_pages(struct savepoint *session, struct svp_region **region, const char *name,
-                                        size_t offset, size_t bytes, const char *operation,
-                                        struct savepoint_error *error)
+static enum savepoint_status
+find_pages(struct savepoint *session, struct svp_region **region, const char *name, size_t offset, size_t bytes,
+           const char *operation, struct savepoint_error *error)
 {
     enum savepoint_status status = find_region(session, region, name, operation, error);
     if (status == SAVEPOINT_OK && (offset % SVP_PAGE_BYTES != 0 || bytes % SVP_PAGE_BYTES != 0 || bytes == 0 ||
                                    offset > (*region)->bytes || bytes > (*region)->bytes - offset)) {
-        status = svp_status_fail(error, SAVEPOINT_INVALID, operation,
-                                 "region '%.80s': offset %zu and size %zu must be multiples of 4096 inside its %zu bytes", name,
-                                 offset, bytes, (*region)->bytes);
+        status =
+            svp_status_fail(error, SAVEPOINT_INVALID, operation,
+                            "region '%.80s': offset %zu and size %zu must be multiples of 4096 inside its %zu bytes",
+                            name, offset, bytes, (*region)->bytes);
     }
     return status;
 }
@@ -245,12 +246,13 @@ static uint64_t count_ranges(const struct svp_pageset *excluded)
 }
 
 /* Adding or taking away one range makes at most one range more. */
-static enum savepoint_status check_range_count(const struct svp_region *region, const char *operation,
-                                               struct savepoint_error *error)
+static enum savepoint_status
+check_range_count(const struct svp_region *region, const char *operation, struct savepoint_error *error)
 {
     if (count_ranges(&region->excluded) >= SVP_EXCLUDED_MAX) {
-        return svp_status_fail(error, SAVEPOINT_LIMIT, operation, "region '%.80s' has %u excluded ranges already: join some",
-                               region->name, SVP_EXCLUDED_MAX);
+        return svp_status_fail(error, SAVEPOINT_LIMIT, operation,
+                               "region '%.80s' has %u excluded ranges already: join some", region->name,
+                               SVP_EXCLUDED_MAX);
     }
     return SAVEPOINT_OK;
 }
@@ -311,8 +313,8 @@ static enum savepoint_status find_around(struct savepoint *session, struct svp_r
     return status;
 }
 
-enum savepoint_status savepoint_mark(struct savepoint *session, const void *address, size_t bytes,
-                                     struct savepoint_error *error)
+enum savepoint_status
+savepoint_mark(struct savepoint *session, const void *address, size_t bytes, struct savepoint_error *error)
 {
     struct svp_region *region = NULL;
     enum savepoint_status status = find_around(session, &region, address, bytes, "mark", error);
@@ -326,8 +328,8 @@ enum savepoint_status savepoint_mark(struct savepoint *session, const void *addr
     return status;
 }
 
-enum savepoint_status savepoint_prepare(struct savepoint *session, void *address, size_t bytes,
-                                        struct savepoint_error *error)
+enum savepoint_status
+savepoint_prepare(struct savepoint *session, void *address, size_t bytes, struct savepoint_error *error)
 {
     struct svp_region *region = NULL;
     enum savepoint_status status = find_around(session, &region, address, bytes, "prepare", error);
@@ -350,7 +352,8 @@ enum savepoint_status savepoint_region_at(struct savepoint *session, struct save
 {
     enum savepoint_status status = svp_session_check(session, "region", error);
     if (status == SAVEPOINT_OK && index >= session->region_count) {
-        status = svp_status_fail(error, SAVEPOINT_NOT_FOUND, "region", "the session has %zu regions", session->region_count);
+        status =
+            svp_status_fail(error, SAVEPOINT_NOT_FOUND, "region", "the session has %zu regions", session->region_count);
     }
     if (status == SAVEPOINT_OK) {
         const struct svp_region *region = session->regions[index];

@@ -7,8 +7,8 @@
 #define SVP_MAP_GRANULE UINT64_C(65536) /* Windows' allocation granularity: one rule for all systems */
 
 /* The name can be given to a new region. */
-enum savepoint_status svp_regions_check_name(const struct savepoint *session, const char *name,
-                                             struct savepoint_error *error);
+enum savepoint_status
+svp_regions_check_name(const struct savepoint *session, const char *name, struct savepoint_error *error);
 /* Aligned, not empty, and apart from all regions but `name` itself. */
 enum savepoint_status svp_regions_check_range(const struct savepoint *session, const char *name, uintptr_t start,
                                               size_t bytes, struct savepoint_error *error);

@@ -21,21 +21,24 @@ static enum savepoint_status match_entry(struct savepoint *session, struct svp_r
         return SAVEPOINT_OK;
     }
     if (region == NULL) {
-        return svp_status_fail(error, SAVEPOINT_MISMATCH, "restore",
-                               "the snapshot holds region '%.80s', which this session does not watch: watch or map it first, "
-                               "or restore with SAVEPOINT_RESTORE_SKIP_MISSING",
-                               entry->name);
+        return svp_status_fail(
+            error, SAVEPOINT_MISMATCH, "restore",
+            "the snapshot holds region '%.80s', which this session does not watch: watch or map it first, "
+            "or restore with SAVEPOINT_RESTORE_SKIP_MISSING",
+            entry->name);
     }
     if (region->bytes < entry->bytes) {
-        return svp_status_fail(error, SAVEPOINT_MISMATCH, "restore",
-                               "region '%.80s' has %zu bytes here and %llu in the snapshot: make it at least that large",
-                               entry->name, region->bytes, (unsigned long long)entry->bytes);
+        return svp_status_fail(
+            error, SAVEPOINT_MISMATCH, "restore",
+            "region '%.80s' has %zu bytes here and %llu in the snapshot: make it at least that large", entry->name,
+            region->bytes, (unsigned long long)entry->bytes);
     }
     if ((entry->flags & SVP_REGION_MAPPED) != 0 && entry->address != (uint64_t)(uintptr_t)region->base) {
-        return svp_status_fail(error, SAVEPOINT_MISMATCH, "restore",
-                               "region '%.80s' was mapped at %#llx, here it is at %p: pointers into it would break: let "
-                               "savepoint_map place it",
-                               entry->name, (unsigned long long)entry->address, (void *)region->base);
+        return svp_status_fail(
+            error, SAVEPOINT_MISMATCH, "restore",
+            "region '%.80s' was mapped at %#llx, here it is at %p: pointers into it would break: let "
+            "savepoint_map place it",
+            entry->name, (unsigned long long)entry->address, (void *)region->base);
     }
     struct svp_restore_part *part = &restore->parts[restore->part_count];
     part->region = region;
@@ -48,12 +51,11 @@ static enum savepoint_status match_entry(struct savepoint *session, struct svp_r
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status match_regions(struct savepoint *session, struct svp_restore *restore,
-                                           struct savepoint_error *error)
+static enum savepoint_status
+match_regions(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
     struct svp_region_table *table = &restore->table;
-    enum savepoint_status status =
-        svp_source_regions(&session->append.source, table, restore->commit.regions, error);
+    enum savepoint_status status = svp_source_regions(&session->append.source, table, restore->commit.regions, error);
     if (status == SAVEPOINT_OK) {
         restore->parts = svp_memory_zalloc(table->count, sizeof *restore->parts);
         if (restore->parts == NULL) {
@@ -82,8 +84,8 @@ static enum savepoint_status peek_all(struct savepoint *session, struct savepoin
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status load_maps(struct savepoint *session, struct svp_restore *restore,
-                                       struct savepoint_error *error)
+static enum savepoint_status
+load_maps(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
     struct svp_page_map *maps = svp_memory_zalloc(restore->part_count, sizeof *maps);
     if (maps == NULL) {
@@ -129,8 +131,8 @@ static enum savepoint_status report_progress(struct svp_restore *restore, struct
 }
 
 /* First pass: every differing page is decoded and verified, and kept where the budget allows. */
-static enum savepoint_status decode_all(struct savepoint *session, struct svp_restore *restore,
-                                        struct savepoint_error *error)
+static enum savepoint_status
+decode_all(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
     struct svp_decoded scratch;
     struct svp_decoded *to = restore->decoded;
@@ -139,9 +141,9 @@ static enum savepoint_status decode_all(struct savepoint *session, struct svp_re
         uint64_t page = svp_pageset_next(&part->differing, 0);
         for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
             struct svp_decoded *decoded = to != NULL ? to++ : &scratch;
-            enum savepoint_status status = svp_reader_page(&session->reader, decoded->bytes, &decoded->origin,
-                                                           svp_page_map_get(&part->map, page), part->entry->id, page,
-                                                           error);
+            enum savepoint_status status =
+                svp_reader_page(&session->reader, decoded->bytes, &decoded->origin, svp_page_map_get(&part->map, page),
+                                part->entry->id, page, error);
             status = status == SAVEPOINT_OK ? report_progress(restore, error) : status;
             if (status != SAVEPOINT_OK) {
                 return status;
@@ -157,8 +159,8 @@ static uint16_t clamp16(uint32_t value)
 }
 
 /* Brings one page to the target: memory, shadow, state and tree. */
-static void place_page(struct svp_restore *restore, struct svp_restore_part *part, uint64_t page,
-                       const struct svp_decoded *decoded)
+static void
+place_page(struct svp_restore *restore, struct svp_restore_part *part, uint64_t page, const struct svp_decoded *decoded)
 {
     struct svp_region *region = part->region;
     uint8_t *live = region->base + page * SVP_PAGE_BYTES;
@@ -178,8 +180,8 @@ static void place_page(struct svp_restore *restore, struct svp_restore_part *par
 }
 
 /* Second pass. Pages that did not fit the budget are decoded again; if that fails now, memory is half-way. */
-static enum savepoint_status write_all(struct savepoint *session, struct svp_restore *restore,
-                                       struct savepoint_error *error)
+static enum savepoint_status
+write_all(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
     struct svp_decoded scratch;
     struct svp_decoded *from = restore->decoded;
@@ -211,13 +213,13 @@ static enum savepoint_status prepare_memory(struct svp_restore *restore, struct 
         const struct svp_restore_part *part = &restore->parts[i];
         struct svp_region *region = part->region;
         for (size_t k = 0; k < region->range_count && part->differing_pages > 0; k++) {
-            enum savepoint_status status = region->backend->prepare(region->watch, region->ranges[k].start,
-                                                                    region->ranges[k].bytes, error);
+            enum savepoint_status status =
+                region->backend->prepare(region->watch, region->ranges[k].start, region->ranges[k].bytes, error);
             if (status != SAVEPOINT_OK) {
                 return status;
             }
         }
-        struct savepoint_error found = {0};
+        struct savepoint_error found = { 0 };
         if (part->differing_pages > 0 &&
             svp_mapping_check((uintptr_t)region->base, region->bytes, NULL, &found) != SAVEPOINT_OK) {
             return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "restore",
@@ -291,8 +293,8 @@ static void close_restore(struct svp_restore *restore)
 }
 
 /* Everything that can fail without a byte of memory changed. */
-static enum savepoint_status prepare(struct savepoint *session, struct svp_restore *restore,
-                                     struct savepoint_error *error)
+static enum savepoint_status
+prepare(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
     enum savepoint_status status =
         svp_source_commit(&session->append.source, &restore->commit, restore->commit_offset, error);
@@ -314,8 +316,8 @@ static enum savepoint_status prepare(struct savepoint *session, struct svp_resto
     return status == SAVEPOINT_OK ? prepare_memory(restore, error) : status;
 }
 
-static enum savepoint_status run_restore(struct savepoint *session, struct svp_restore *restore,
-                                         struct savepoint_error *error)
+static enum savepoint_status
+run_restore(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
     enum savepoint_status status = prepare(session, restore, error);
     if (status != SAVEPOINT_OK) {
@@ -342,11 +344,11 @@ static enum savepoint_status run_restore(struct savepoint *session, struct svp_r
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status restore_commit(struct savepoint *session, const struct savepoint_snapshot *snapshot,
-                                            const struct savepoint_restore_options *options,
-                                            struct savepoint_error *error)
+static enum savepoint_status
+restore_commit(struct savepoint *session, const struct savepoint_snapshot *snapshot,
+               const struct savepoint_restore_options *options, struct savepoint_error *error)
 {
-    struct svp_restore restore = {.options = *options, .commit_offset = snapshot->file_offset};
+    struct svp_restore restore = { .options = *options, .commit_offset = snapshot->file_offset };
     svp_mutex_lock(session->mutex);
     session->restoring = true;
     svp_mutex_unlock(session->mutex);
@@ -379,8 +381,8 @@ enum savepoint_status savepoint_restore(struct savepoint *session, const struct 
     return status == SAVEPOINT_OK ? restore_commit(session, &snapshot, &chosen, error) : status;
 }
 
-enum savepoint_status savepoint_resume(struct savepoint *session, struct savepoint_snapshot *snapshot,
-                                       struct savepoint_error *error)
+enum savepoint_status
+savepoint_resume(struct savepoint *session, struct savepoint_snapshot *snapshot, struct savepoint_error *error)
 {
     const struct savepoint_restore_options options = SAVEPOINT_RESTORE_OPTIONS_INIT;
     struct savepoint_snapshot head;

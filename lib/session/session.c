@@ -23,8 +23,8 @@ const char *savepoint_version(void)
     return "0.1.0";
 }
 
-enum savepoint_status svp_session_check(const struct savepoint *session, const char *operation,
-                                        struct savepoint_error *error)
+enum savepoint_status
+svp_session_check(const struct savepoint *session, const char *operation, struct savepoint_error *error)
 {
     if (session == NULL) {
         return svp_status_fail(error, SAVEPOINT_INVALID, operation, "the session is NULL");
@@ -43,8 +43,8 @@ static void leave_archive(void *item)
     svp_file_close(&session->append.source.file);
 }
 
-static enum savepoint_status read_options(struct savepoint *session, const struct savepoint_options *options,
-                                          struct savepoint_error *error)
+static enum savepoint_status
+read_options(struct savepoint *session, const struct savepoint_options *options, struct savepoint_error *error)
 {
     struct savepoint_options *own = &session->options;
     *own = (struct savepoint_options)SAVEPOINT_OPTIONS_INIT;
@@ -91,7 +91,7 @@ static enum savepoint_status allocate(struct savepoint *session, struct savepoin
 /* Region ids are never used twice in a history. */
 static enum savepoint_status read_next_region_id(struct savepoint *session, struct savepoint_error *error)
 {
-    struct svp_region_table table = {0};
+    struct svp_region_table table = { 0 };
     enum savepoint_status status = SAVEPOINT_OK;
     session->next_region_id = 1;
     if (session->append.end.newest_regions != 0) {
@@ -118,7 +118,8 @@ static void note_repair(struct savepoint *session)
     statistics->torn_bytes = session->repair.torn_bytes;
     statistics->flags |= session->repair.torn_cut ? SAVEPOINT_SESSION_TORN_CUT : 0;
     statistics->flags |= session->repair.resealed ? SAVEPOINT_SESSION_RESEALED : 0;
-    statistics->flags |= build_changed(session, &session->append.previous_segment) ? SAVEPOINT_SESSION_BUILD_CHANGED : 0;
+    statistics->flags |=
+        build_changed(session, &session->append.previous_segment) ? SAVEPOINT_SESSION_BUILD_CHANGED : 0;
 }
 
 static enum savepoint_status open_archive(struct savepoint *session, const char *path, struct savepoint_error *error)
@@ -250,8 +251,8 @@ enum savepoint_status savepoint_close(struct savepoint *session, struct savepoin
     return status;
 }
 
-enum savepoint_status savepoint_on_restore(struct savepoint *session, savepoint_hook *hook, void *user,
-                                           struct savepoint_error *error)
+enum savepoint_status
+savepoint_on_restore(struct savepoint *session, savepoint_hook *hook, void *user, struct savepoint_error *error)
 {
     enum savepoint_status status = svp_session_check(session, "on_restore", error);
     if (status == SAVEPOINT_OK && hook == NULL) {
@@ -261,7 +262,7 @@ enum savepoint_status savepoint_on_restore(struct savepoint *session, savepoint_
         status = svp_status_fail(error, SAVEPOINT_LIMIT, "on_restore", "a session has at most %d hooks", SVP_HOOKS_MAX);
     }
     if (status == SAVEPOINT_OK) {
-        session->hooks[session->hook_count++] = (struct svp_hook){hook, user};
+        session->hooks[session->hook_count++] = (struct svp_hook){ hook, user };
     }
     return status;
 }
@@ -280,8 +281,8 @@ enum savepoint_status savepoint_find(struct savepoint *session, struct savepoint
     return svp_catalog_find(&session->catalog, snapshot, expression, error);
 }
 
-enum savepoint_status savepoint_statistics(struct savepoint *session, struct savepoint_statistics *statistics,
-                                           struct savepoint_error *error)
+enum savepoint_status
+savepoint_statistics(struct savepoint *session, struct savepoint_statistics *statistics, struct savepoint_error *error)
 {
     enum savepoint_status status = svp_session_check(session, "statistics", error);
     if (status == SAVEPOINT_OK && (statistics == NULL || statistics->size < sizeof statistics->size)) {
@@ -297,16 +298,16 @@ enum savepoint_status savepoint_statistics(struct savepoint *session, struct sav
     return status;
 }
 
-enum savepoint_status savepoint_backend_at(struct savepoint_backend *backend, size_t index,
-                                           struct savepoint_error *error)
+enum savepoint_status
+savepoint_backend_at(struct savepoint_backend *backend, size_t index, struct savepoint_error *error)
 {
     const struct svp_watch_backend *found = svp_watch_backend_at(index);
-    struct svp_watch_caps caps = {0};
-    struct savepoint_error why = {0};
+    struct svp_watch_caps caps = { 0 };
+    struct savepoint_error why = { 0 };
     if (found == NULL) {
         return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "backends", "there are %zu write-watches at most", index);
     }
-    *backend = (struct savepoint_backend){0};
+    *backend = (struct savepoint_backend){ 0 };
     snprintf(backend->name, sizeof backend->name, "%s", found->name);
     backend->available = found->probe(&caps, &why) == SAVEPOINT_OK ? 1 : 0;
     backend->kernel_writes_counted = caps.kernel_writes_counted ? 1 : 0;

@@ -30,7 +30,7 @@ enum {
     SVP_RUNS = 4096      /* runs one collect call reports */
 };
 
-struct svp_page_state { /* where the newest stored version of a page is, and what replaying it costs */
+struct svp_page_state {     /* where the newest stored version of a page is, and what replaying it costs */
     uint64_t record_offset; /* 0: never stored, zeros */
     uint32_t changed_depth; /* depth of the commit that stored it, or later */
     uint16_t key_bytes;     /* about what the page whole took */
@@ -100,7 +100,7 @@ struct svp_take { /* one take in flight */
     struct savepoint_error error;
 };
 
-struct svp_result { /* how a take ended */
+struct svp_result {  /* how a take ended */
     uint64_t ticket; /* 0: none yet */
     enum savepoint_status status;
     struct savepoint_error error;
@@ -108,9 +108,9 @@ struct svp_result { /* how a take ended */
 };
 
 struct svp_history { /* worker: where the next commit stands */
-    uint64_t parent;  /* offset of its COMMIT, 0 for a root */
+    uint64_t parent; /* offset of its COMMIT, 0 for a root */
     struct svp_hash parent_id;
-    uint32_t depth;   /* of the parent */
+    uint32_t depth;              /* of the parent */
     uint64_t levels[SVP_LEVELS]; /* [k]: the newest commit of the base chain whose depth is divisible by 8^k */
     uint64_t regions_offset;     /* REGIONS record in force at the parent */
     struct svp_buffer regions_body;
@@ -118,8 +118,8 @@ struct svp_history { /* worker: where the next commit stands */
 
 struct svp_encoder { /* worker: batches being filled */
     struct svp_packer *packer;
-    struct svp_region *region; /* all batches belong to it */
-    struct svp_batch *batches[4];    /* by coder id */
+    struct svp_region *region;    /* all batches belong to it */
+    struct svp_batch *batches[4]; /* by coder id */
     struct svp_index index;
     uint32_t depth; /* of the commit being written */
     uint64_t pages_stored, delta_bytes, key_bytes;
@@ -174,8 +174,8 @@ struct savepoint {
 };
 
 /* FORKED in a child; else OK. */
-enum savepoint_status svp_session_check(const struct savepoint *session, const char *operation,
-                                        struct savepoint_error *error);
+enum savepoint_status
+svp_session_check(const struct savepoint *session, const char *operation, struct savepoint_error *error);
 /* Waits until no take is in flight. */
 void svp_session_drain(struct savepoint *session);
 /* NULL when there is none of that name. */

@@ -27,7 +27,7 @@ static bool add_region_to_map(struct svp_index *map, const struct svp_region *re
     for (uint64_t page = 0; enough && page < region->pages; page++) {
         const struct svp_page_state *state = &region->states[page];
         if (state->record_offset != 0 && state->changed_depth > above_depth) {
-            enough = svp_index_add(map, &(struct svp_index_entry){region->id, page, 1, state->record_offset});
+            enough = svp_index_add(map, &(struct svp_index_entry){ region->id, page, 1, state->record_offset });
         }
     }
     return enough;
@@ -40,8 +40,8 @@ static int order_by_id(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Writes a map over the last 8^level commits (and orders the regions by id for it); false when that was not possible (no memory, too many entries): a list
- * serves as well. */
+/* Writes a map over the last 8^level commits (and orders the regions by id for it); false when that was not possible
+ * (no memory, too many entries): a list serves as well. */
 static bool write_map(struct savepoint *session, struct svp_region **regions, size_t region_count, unsigned level,
                       struct svp_buffer *body)
 {
@@ -50,7 +50,7 @@ static bool write_map(struct savepoint *session, struct svp_region **regions, si
         span *= SPAN_RADIX;
     }
     uint32_t above_depth = session->encoder.depth - span;
-    struct svp_index map = {.kind = SVP_INDEX_MAP};
+    struct svp_index map = { .kind = SVP_INDEX_MAP };
     map.below = above_depth == 0 ? 0 : session->history.levels[level];
     bool enough = true;
     if (region_count > 1) {
@@ -99,9 +99,8 @@ enum savepoint_status svp_span_find(struct savepoint *session, struct svp_histor
     while (commit_offset != 0 && found < SVP_LEVELS) {
         struct svp_commit commit;
         struct svp_record record;
-        struct svp_buffer body = {0};
-        enum savepoint_status status =
-            svp_source_commit(&session->append.source, &commit, commit_offset, error);
+        struct svp_buffer body = { 0 };
+        enum savepoint_status status = svp_source_commit(&session->append.source, &commit, commit_offset, error);
         bool commit_read = status == SAVEPOINT_OK;
         if (commit_read) {
             status = svp_source_record(&session->append.source, &record, &body, commit.index, SVP_INDEX, error);

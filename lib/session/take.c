@@ -9,8 +9,8 @@
 #include "session/takes.h"
 #include "status.h"
 
-static enum savepoint_status check_take(struct savepoint *session, const struct savepoint_take_options *options,
-                                        struct savepoint_error *error)
+static enum savepoint_status
+check_take(struct savepoint *session, const struct savepoint_take_options *options, struct savepoint_error *error)
 {
     if (session->poisoned) {
         return svp_status_fail(error, SAVEPOINT_POISONED, "take",
@@ -23,10 +23,12 @@ static enum savepoint_status check_take(struct savepoint *session, const struct 
                                session->append.source.path);
     }
     if (options->label != NULL && strlen(options->label) >= SAVEPOINT_LABEL_BYTES) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "a label has at most %d bytes", SAVEPOINT_LABEL_BYTES - 1);
+        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "a label has at most %d bytes",
+                               SAVEPOINT_LABEL_BYTES - 1);
     }
     if ((unsigned)options->durability > SAVEPOINT_NONE) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "durability %d is not known", (int)options->durability);
+        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "durability %d is not known",
+                               (int)options->durability);
     }
     svp_mutex_lock(session->mutex);
     bool restoring = session->restoring;
@@ -36,16 +38,17 @@ static enum savepoint_status check_take(struct savepoint *session, const struct 
         return svp_status_fail(error, SAVEPOINT_BUSY, "take", "a restore is running");
     }
     if (writer_poisoned) {
-        return svp_status_fail(error, SAVEPOINT_POISONED, "take",
-                               "%s: an earlier sync failed, so the end of the archive is in doubt; the pages stay pending: "
-                               "open a session on another archive to save the state",
-                               session->append.source.path);
+        return svp_status_fail(
+            error, SAVEPOINT_POISONED, "take",
+            "%s: an earlier sync failed, so the end of the archive is in doubt; the pages stay pending: "
+            "close this session and take into another archive",
+            session->append.source.path);
     }
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status add_metadata(struct svp_take *take, const struct savepoint_take_options *options,
-                                          struct savepoint_error *error)
+static enum savepoint_status
+add_metadata(struct svp_take *take, const struct savepoint_take_options *options, struct savepoint_error *error)
 {
     size_t total = 0;
     for (size_t i = 0; i < options->metadata_count; i++) {
@@ -109,8 +112,8 @@ static void swap_sets(struct svp_pageset *left, struct svp_pageset *right)
 
 /* Who takes collects: what is reported joins pending, and the take gets the whole of pending. Taking it and joining
  * the queue are one step: a take in flight that failed between the two would return pages this one never sees. */
-static enum savepoint_status collect_and_enqueue(struct savepoint *session, struct svp_take *take,
-                                                 struct savepoint_error *error)
+static enum savepoint_status
+collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct savepoint_error *error)
 {
     enum savepoint_status status = SAVEPOINT_OK;
     uint64_t reported = 0;
@@ -158,8 +161,8 @@ static bool stage_region(struct savepoint *session, struct svp_take *take, struc
             if (svp_pageset_has(&capture->no_base, page)) {
                 chunk->no_base |= UINT64_C(1) << chunk->count;
             }
-            svp_copy_live(chunk->bytes + chunk->count * SVP_PAGE_BYTES,
-                          capture->region->base + page * SVP_PAGE_BYTES, SVP_PAGE_BYTES);
+            svp_copy_live(chunk->bytes + chunk->count * SVP_PAGE_BYTES, capture->region->base + page * SVP_PAGE_BYTES,
+                          SVP_PAGE_BYTES);
             chunk->pages[chunk->count++] = page;
         }
         svp_take_stage(session, take, chunk);

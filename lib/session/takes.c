@@ -100,7 +100,8 @@ struct svp_chunk *svp_take_chunk(struct savepoint *session, struct svp_take *tak
         chunk = svp_memory_alloc(sizeof *chunk);
         if (chunk == NULL) {
             struct savepoint_error error;
-            svp_status_fail(&error, SAVEPOINT_NO_MEMORY, "take", "no memory to stage pages; they go into the next take");
+            svp_status_fail(&error, SAVEPOINT_NO_MEMORY, "take",
+                            "no memory to stage pages; they go into the next take");
             svp_take_fail(session, take, SAVEPOINT_NO_MEMORY, &error);
         }
     }
@@ -172,8 +173,8 @@ static void return_pages(struct svp_take *take)
 }
 
 /* With the mutex held. */
-static void note_result(struct savepoint *session, const struct svp_take *take,
-                        const struct savepoint_snapshot *snapshot)
+static void
+note_result(struct savepoint *session, const struct svp_take *take, const struct savepoint_snapshot *snapshot)
 {
     struct svp_result *result = &session->results[take->ticket % SVP_RESULTS];
     result->ticket = take->ticket;

@@ -151,8 +151,8 @@ void history_free(struct history *history)
     history_cut(history, 0);
 }
 
-enum savepoint_status world_try_open(struct world *world, const char *path, const char *backend, size_t pages,
-                                     struct savepoint_error *error)
+enum savepoint_status
+world_try_open(struct world *world, const char *path, const char *backend, size_t pages, struct savepoint_error *error)
 {
     struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
     world->path = path;
@@ -161,8 +161,7 @@ enum savepoint_status world_try_open(struct world *world, const char *path, cons
     world->history.memory_bytes = pages * PAGE_BYTES;
     world->session = NULL;
     if (world->memory == NULL) {
-        world->memory =
-            mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        world->memory = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         CHECK(world->memory != MAP_FAILED);
     }
     options.watch = backend;

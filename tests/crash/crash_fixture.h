@@ -54,8 +54,8 @@ struct world { /* one region, "heap" */
 };
 /* Makes the memory, zero-filled, and opens the session; `world` may be opened again after a close. */
 void world_open(struct world *world, const char *path, const char *backend, size_t pages);
-enum savepoint_status world_try_open(struct world *world, const char *path, const char *backend, size_t pages,
-                                     struct savepoint_error *error);
+enum savepoint_status
+world_try_open(struct world *world, const char *path, const char *backend, size_t pages, struct savepoint_error *error);
 void world_close(struct world *world); /* must be OK; history and memory stay */
 void world_free(struct world *world);
 uint8_t *world_page(const struct world *world, size_t page);

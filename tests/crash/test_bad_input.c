@@ -20,10 +20,11 @@ enum { NOBODY = 65534 };
 static void check_refusal(const char *what, enum savepoint_status got, enum savepoint_status wanted,
                           const struct savepoint_error *error, const char *mentioned, int os_code)
 {
-    CHECK_MSG(got == wanted, "%s: %s instead of %s: %s", what, savepoint_status_name(got), savepoint_status_name(wanted),
-              error->message);
+    CHECK_MSG(got == wanted, "%s: %s instead of %s: %s", what, savepoint_status_name(got),
+              savepoint_status_name(wanted), error->message);
     CHECK_STATUS(error->status, wanted);
-    CHECK_MSG(strstr(error->message, mentioned) != NULL, "%s: '%s' does not mention '%s'", what, error->message, mentioned);
+    CHECK_MSG(strstr(error->message, mentioned) != NULL, "%s: '%s' does not mention '%s'", what, error->message,
+              mentioned);
     CHECK_MSG(error->os_code == os_code, "%s: system error %d instead of %d", what, error->os_code, os_code);
     CHECK(error->operation != NULL);
 }
@@ -335,7 +336,7 @@ static void fill_to_limit(const char *path)
     CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
     limit.rlim_cur = 64 << 10;
     CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &limit) == 0);
-    fill_and_go_on(path, SAVEPOINT_IO, EFBIG, lift_limit);
+    fill_and_go_on(path, SAVEPOINT_NO_SPACE, EFBIG, lift_limit);
 }
 
 CHECK_TEST(bad_input, a_file_size_limit)

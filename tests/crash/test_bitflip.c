@@ -46,8 +46,8 @@ static void judge(const struct small_archive *small, const char *path, size_t fr
         tally->torn += view.info.torn_bytes > 0 ? 1 : 0;
         return;
     }
-    CHECK_MSG(view.info.damage_offset != UINT64_MAX || view.findings > 0, "%s: not called damage (%llu torn bytes)", what,
-              (unsigned long long)view.info.torn_bytes);
+    CHECK_MSG(view.info.damage_offset != UINT64_MAX || view.findings > 0, "%s: not called damage (%llu torn bytes)",
+              what, (unsigned long long)view.info.torn_bytes);
 }
 
 static void poke(int descriptor, size_t at, const uint8_t *bytes, size_t count)
@@ -56,8 +56,8 @@ static void poke(int descriptor, size_t at, const uint8_t *bytes, size_t count)
 }
 
 /* A writer refuses, or opens and changes nothing; whatever is still told to be good comes back right. */
-static void judge_writer(const struct small_archive *small, const char *path, struct bytes flipped, size_t at,
-                         uint64_t *refused)
+static void
+judge_writer(const struct small_archive *small, const char *path, struct bytes flipped, size_t at, uint64_t *refused)
 {
     struct world world = { .history = small->world.history };
     struct savepoint_error error = { 0 };
@@ -65,8 +65,8 @@ static void judge_writer(const struct small_archive *small, const char *path, st
     size_t last = small->world.history.count - 1;
     bool only_seal = at >= small->ends[last];
     if (status != SAVEPOINT_OK) {
-        CHECK_MSG(!only_seal && (status == SAVEPOINT_CORRUPT || status == SAVEPOINT_NOT_AN_ARCHIVE), "flip at %zu: %s: %s",
-                  at, savepoint_status_name(status), error.message);
+        CHECK_MSG(!only_seal && (status == SAVEPOINT_CORRUPT || status == SAVEPOINT_NOT_AN_ARCHIVE),
+                  "flip at %zu: %s: %s", at, savepoint_status_name(status), error.message);
         (*refused)++;
         check_file(path, flipped, "refused");
     } else {
@@ -95,8 +95,8 @@ static void remove_torn(const struct small_archive *small, const char *path)
     file_remove(name);
 }
 
-static void flip_bits(const struct small_archive *small, const char *path, size_t from, size_t bit_step,
-                      struct tally *tally)
+static void
+flip_bits(const struct small_archive *small, const char *path, size_t from, size_t bit_step, struct tally *tally)
 {
     int descriptor = open(path, O_RDWR);
     CHECK(descriptor >= 0);
@@ -108,11 +108,11 @@ static void flip_bits(const struct small_archive *small, const char *path, size_
         poke(descriptor, at, &small->file.at[at], 1);
     }
     close(descriptor);
-    printf("%llu flips of %zu bytes: %llu not opened, %llu with findings, %llu torn (the last seal), %llu snapshots not "
-           "reached\n",
-           (unsigned long long)tally->flips, small->file.count, (unsigned long long)tally->refused,
-           (unsigned long long)tally->damaged, (unsigned long long)tally->torn,
-           (unsigned long long)tally->lost_snapshots);
+    printf(
+        "%llu flips of %zu bytes: %llu not opened, %llu with findings, %llu torn (the last seal), %llu snapshots not "
+        "reached\n",
+        (unsigned long long)tally->flips, small->file.count, (unsigned long long)tally->refused,
+        (unsigned long long)tally->damaged, (unsigned long long)tally->torn, (unsigned long long)tally->lost_snapshots);
 }
 
 CHECK_TEST(bitflip, every_bit)
@@ -229,8 +229,8 @@ static size_t overwrite(const struct small_archive *small, const char *path, siz
     return changed;
 }
 
-/* Runs of 512 bytes to 64 KiB, zeroed and overwritten. A run that takes the newest transactions and every seal behind
- * them leaves no proof that they were durable: the same bytes as a torn tail, and reported as one. */
+/* Runs of 512 bytes to 64 KiB, zeroed and overwritten. The last seal stays: a run that takes the newest transactions
+ * and every seal behind them leaves no proof that they were durable, and is the same as a torn tail. */
 CHECK_TEST(bitflip, overwritten_runs)
 {
     struct small_archive small;

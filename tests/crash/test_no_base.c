@@ -1,4 +1,5 @@
-/* test_no_base.c - a take fails while others are in flight: the next one carries every page, whatever the shadow holds */
+/* test_no_base.c - a take fails while others are in flight: the next one carries every page, whatever the shadow holds
+ */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* test_open_faults.c - reads and allocations that fail while an archive is opened are errors, never a shorter history */
+/* test_open_faults.c - reads and allocations that fail while an archive is opened are errors, never a shorter history
+ */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>
@@ -72,8 +73,9 @@ static bool open_reader(const char *path, enum fault_kind kind, uint64_t number,
         savepoint_archive_close(archive);
         tally->tolerated++;
     } else {
-        CHECK_MSG(expected_failure(kind, status) && error.message[0] != '\0', "reader, kind %d, call %llu%s: %s: %s", kind,
-                  (unsigned long long)number, sticky ? ", sticky" : "", savepoint_status_name(status), error.message);
+        CHECK_MSG(expected_failure(kind, status) && error.message[0] != '\0', "reader, kind %d, call %llu%s: %s: %s",
+                  kind, (unsigned long long)number, sticky ? ", sticky" : "", savepoint_status_name(status),
+                  error.message);
         tally->failures++;
     }
     return fault_hits(kind) > 0;
@@ -97,8 +99,9 @@ static bool open_writer(const char *path, enum fault_kind kind, uint64_t number,
     if (status == SAVEPOINT_OK) {
         tally->tolerated++;
     } else {
-        CHECK_MSG(expected_failure(kind, status) && error.message[0] != '\0', "writer, kind %d, call %llu%s: %s: %s", kind,
-                  (unsigned long long)number, sticky ? ", sticky" : "", savepoint_status_name(status), error.message);
+        CHECK_MSG(expected_failure(kind, status) && error.message[0] != '\0', "writer, kind %d, call %llu%s: %s: %s",
+                  kind, (unsigned long long)number, sticky ? ", sticky" : "", savepoint_status_name(status),
+                  error.message);
         tally->failures++;
     }
     CHECK_OK(savepoint_close(session, NULL));

@@ -1,8 +1,9 @@
 /* test_power.c - power cuts: every state that the disk may be in, rebuilt from a record of the writer's system calls
  *
- * What was synced is on the disk. Of what was written since, each 4096-byte block is there in any of the versions it went
- * through, or not at all, and the file has any of the sizes it went through; a block may also be torn between two
- * versions at a multiple of 512 bytes. In every such state the history must be a prefix that holds all durable snapshots. */
+ * What was synced is on the disk. Of what was written since, each 4096-byte block is there in any of the versions it
+ * went through, or not at all, and the file has any of the sizes it went through; a block may also be torn between two
+ * versions at a multiple of 512 bytes. In every such state the history must be a prefix that holds all durable
+ * snapshots. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>
@@ -163,8 +164,7 @@ struct tally {
     uint64_t states, cuts, sampled_cuts, continued, refused_births;
 };
 
-static void judge_writer(const char *path, const struct history *history, const struct view *view,
-                         struct tally *tally)
+static void judge_writer(const char *path, const struct history *history, const struct view *view, struct tally *tally)
 {
     struct world world = { .history = *history };
     struct savepoint_error error = { 0 };
@@ -195,8 +195,8 @@ static void judge_writer(const char *path, const struct history *history, const 
     world_free(&world);
 }
 
-static void judge(const struct image *image, const struct history *history, size_t durable, const char *what,
-                  struct tally *tally)
+static void
+judge(const struct image *image, const struct history *history, size_t durable, const char *what, struct tally *tally)
 {
     const char *path = scratch_path("power.svp");
     struct view view;
@@ -279,8 +279,8 @@ static void try_some_states(const struct window *window, const struct image *dur
     }
 }
 
-static void explore(const char *name, const struct history *history, size_t samples, uint64_t *seed,
-                    struct tally *tally)
+static void
+explore(const char *name, const struct history *history, size_t samples, uint64_t *seed, struct tally *tally)
 {
     static struct window window;
     static struct image durable;
@@ -290,7 +290,8 @@ static void explore(const char *name, const struct history *history, size_t samp
         enum { NONE = -1 };
         int last = cut > 0 ? (int)record.steps[cut - 1].kind : NONE;
         in_folder = in_folder || last == STEP_FOLDER;
-        CHECK_MSG(last != STEP_DURABLE || in_folder, "%s: a snapshot was promised before the file's name was synced", name);
+        CHECK_MSG(last != STEP_DURABLE || in_folder, "%s: a snapshot was promised before the file's name was synced",
+                  name);
         snprintf(what, sizeof what, "%s, cut after call %zu", name, cut);
         open_window(&window, &durable, cut);
         bool exhaustive = count_states(&window) <= (deep() ? EXHAUSTIVE : EXHAUSTIVE / 8);
@@ -377,13 +378,14 @@ CHECK_TEST(power, every_state_after_a_cut)
     for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
         struct world world = { 0 };
         run_scenario(&scenarios[i], &world, &seed);
-        explore(scenarios[i].name, &world.history, deep() ? 20000 : 1200, &seed, &tally);
+        explore(scenarios[i].name, &world.history, deep() ? 8000 : 1200, &seed, &tally);
         forget_record();
         world_free(&world);
     }
-    printf("%llu states after %llu cuts (%llu of them sampled), %llu continued by a writer, %llu sizes without contents\n",
-           (unsigned long long)tally.states, (unsigned long long)tally.cuts, (unsigned long long)tally.sampled_cuts,
-           (unsigned long long)tally.continued, (unsigned long long)tally.refused_births);
+    printf(
+        "%llu states after %llu cuts (%llu of them sampled), %llu continued by a writer, %llu sizes without contents\n",
+        (unsigned long long)tally.states, (unsigned long long)tally.cuts, (unsigned long long)tally.sampled_cuts,
+        (unsigned long long)tally.continued, (unsigned long long)tally.refused_births);
     CHECK_MSG(tally.states >= 20000, "only %llu states", (unsigned long long)tally.states);
     CHECK(tally.continued > 100);
 }

@@ -29,15 +29,15 @@ static void check_reader(const struct small_archive *small, const char *path, si
                   savepoint_status_name(view.opened), view.error.message);
         return;
     }
-    CHECK_MSG(view.snapshots == whole && !view.walk_broken && view.unreadable == 0, "%s: %zu of %zu snapshots: %s", what,
-              view.snapshots, whole, view.error.message);
+    CHECK_MSG(view.snapshots == whole && !view.walk_broken && view.unreadable == 0, "%s: %zu of %zu snapshots: %s",
+              what, view.snapshots, whole, view.error.message);
     CHECK_MSG(view.findings == 0 && view.info.damage_offset == UINT64_MAX, "%s: called corruption", what);
     CHECK_MSG(view.info.torn_bytes == length - small_archive_kept(small, length), "%s: %llu torn bytes", what,
               (unsigned long long)view.info.torn_bytes);
 }
 
-static void check_saved(const struct small_archive *small, const char *path, size_t kept, size_t length,
-                        struct savepoint *session)
+static void
+check_saved(const struct small_archive *small, const char *path, size_t kept, size_t length, struct savepoint *session)
 {
     char name[300];
     struct savepoint_statistics statistics = { .size = sizeof statistics };
@@ -251,5 +251,33 @@ CHECK_TEST(torn, a_saved_tail_is_never_overwritten)
     }
     check_file(first, (struct bytes){ small.file.at + kept, 1000 }, "the first tail");
     check_file(second, (struct bytes){ small.file.at + kept, 1001 }, "the second tail");
+    small_archive_free(&small);
+}
+
+static char order[16]; /* w: a write, s: a sync, n: the folder, c: the cut */
+
+static void note_order(const struct fault_event *event)
+{
+    size_t count = strlen(order);
+    CHECK(count + 1 < sizeof order);
+    order[count] = event->kind == FAULT_WRITE      ? 'w'
+                   : event->kind == FAULT_SYNC     ? 's'
+                   : event->kind == FAULT_TRUNCATE ? 'c'
+                                                   : 'n';
+}
+
+/* A power cut after the cut must not take the saved tail: its bytes and its name are durable before. */
+CHECK_TEST(torn, the_saved_tail_is_durable_before_the_cut)
+{
+    struct small_archive small;
+    struct savepoint *session = NULL;
+    const char *path = scratch_path("order.svp");
+    small_archive_make(&small, path, PAGES, NOISE_PAGES, SNAPSHOTS);
+    file_write(path, small.file.at, small.ends[2] - 100);
+    fault_observe(note_order);
+    CHECK_OK(savepoint_open(&session, path, NULL, NULL));
+    fault_observe(NULL);
+    CHECK_OK(savepoint_close(session, NULL));
+    CHECK_MSG(strncmp(order, "wsncs", 5) == 0, "the order is '%s'", order);
     small_archive_free(&small);
 }

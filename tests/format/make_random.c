@@ -1,4 +1,5 @@
-/* make_random.c - writes an archive of random changes, branches, growth and exclusions: make_random PATH SEED SNAPSHOTS */
+/* make_random.c - writes an archive of random changes, branches, growth and exclusions: make_random PATH SEED SNAPSHOTS
+ */
 #include <savepoint.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ static int fail(const struct savepoint_error *error)
 /* A few writes of the kinds coders care about: single bytes, short runs, whole pages, zeros. */
 static void scribble(unsigned char *memory, uint32_t bytes)
 {
-    static const uint32_t lengths[] = {1, 8, 64, 700, PAGE};
+    static const uint32_t lengths[] = { 1, 8, 64, 700, PAGE };
     uint32_t writes = random_below(40);
     for (uint32_t i = 0; i < writes; i++) {
         uint32_t length = lengths[random_below(5)];
@@ -42,7 +43,7 @@ static int take(struct savepoint *session, uint32_t number, struct savepoint_sna
     struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
     struct savepoint_error error;
     char label[32];
-    const struct savepoint_metadata message = {SAVEPOINT_METADATA_MESSAGE, "a message", 9};
+    const struct savepoint_metadata message = { SAVEPOINT_METADATA_MESSAGE, "a message", 9 };
     snprintf(label, sizeof label, "take %u", number);
     options.label = number % 5 == 0 ? NULL : label;
     options.durability = (enum savepoint_durability)(number % 3);

@@ -29,19 +29,27 @@ struct program {
 
 /* Fails with the seed and the step that reproduce it. */
 _Noreturn void program_fail(const struct program *program, const char *where, const char *what);
-#define PROGRAM_CHECK(program, condition)                                                                              \
-    ((condition) ? (void)0 : program_fail((program), CHECK_WHERE_, #condition))
+#define PROGRAM_CHECK(program, condition) ((condition) ? (void)0 : program_fail((program), CHECK_WHERE_, #condition))
 void program_status(const struct program *program, const char *where, enum savepoint_status got,
                     enum savepoint_status wanted, const struct savepoint_error *error);
-#define PROGRAM_STATUS(program, call, wanted, error)                                                                   \
-    program_status((program), CHECK_WHERE_, (call), (wanted), (error))
+#define PROGRAM_STATUS(program, call, wanted, error) program_status((program), CHECK_WHERE_, (call), (wanted), (error))
 
-/* program.c */
-void program_open(struct program *program, const char *backend, uint64_t seed, struct program_counts *counts);
+/* program.c: writing, taking, restoring */
+uint64_t program_below(struct program *program, uint64_t limit);       /* random: 0 .. limit - 1 */
+struct model_region *program_any_region(struct program *program);      /* NULL: there is none */
+uint8_t *program_memory(const struct model_region *region);            /* where it lives */
+void program_fill(struct program *program, uint8_t *to, size_t bytes); /* random bytes */
 void program_step(struct program *program);
 void program_settle(struct program *program); /* waits for every take in flight */
-void program_reopen(struct program *program, bool as_large_as_possible);
 bool program_restore(struct program *program, const struct model_snapshot *snapshot, bool skip_missing);
+
+/* program_session.c: regions, opening and closing */
+void program_open(struct program *program, const char *backend, uint64_t seed, struct program_counts *counts);
+void program_add_or_remove(struct program *program);
+void program_grow(struct program *program);
+void program_exclude_or_include(struct program *program);
+void program_reopen_now(struct program *program);
+void program_reopen(struct program *program, bool as_large_as_possible);
 void program_close(struct program *program);
 
 /* program_check.c */

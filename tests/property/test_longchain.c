@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "archive/archive.h"
+#include "archive/page_map.h"
 #include "check.h"
 #include "fault.h"
 #include "format/bytes.h"
@@ -113,8 +114,8 @@ struct findings {
     uint64_t pages_read;
 };
 
-static void look_at_index(struct savepoint_archive *archive, const struct savepoint_snapshot *snapshot,
-                          struct findings *findings)
+static void
+look_at_index(struct savepoint_archive *archive, const struct savepoint_snapshot *snapshot, struct findings *findings)
 {
     struct svp_commit commit;
     struct svp_commit below;
@@ -144,9 +145,9 @@ static void read_snapshot(struct savepoint_archive *archive, const struct savepo
                           const struct committed *expected, struct findings *findings)
 {
     static uint8_t page[MODEL_PAGE_BYTES];
-    uint64_t offsets[PAGES] = { 0 };
-    struct svp_region_map map = { 1, PAGES, offsets };
+    struct svp_page_map map;
     struct svp_reader *reader = &archive->reader;
+    CHECK(svp_page_map_open(&map, 1, PAGES));
     CHECK_OK(svp_reader_map(reader, &map, 1, snapshot->file_offset, NULL));
     for (size_t k = 0; k < PAGES; k++) {
         struct svp_page_origin origin;
@@ -157,7 +158,7 @@ static void read_snapshot(struct savepoint_archive *archive, const struct savepo
         indexes_read = 0;
         CHECK_OK(svp_reader_find(reader, &offset, snapshot->file_offset, 1, k, NULL));
         findings->records_max = indexes_read > findings->records_max ? indexes_read : findings->records_max;
-        CHECK_EQ(offset, offsets[k]);
+        CHECK_EQ(offset, svp_page_map_get(&map, k));
         CHECK_OK(svp_reader_page(reader, page, &origin, offset, 1, k, NULL));
         findings->links_max = origin.links > findings->links_max ? origin.links : findings->links_max;
         const struct svp_hash hash = svp_digest128(0, page, sizeof page);
@@ -165,6 +166,7 @@ static void read_snapshot(struct savepoint_archive *archive, const struct savepo
         CHECK_MEM(origin.hash.bytes, hash.bytes, sizeof hash.bytes);
         findings->pages_read++;
     }
+    svp_page_map_close(&map);
 }
 
 static void read_all(const struct chain *chain, struct findings *findings)
@@ -178,8 +180,7 @@ static void read_all(const struct chain *chain, struct findings *findings)
         CHECK_MEM(&snapshot.id, &chain->commits[i - 1].id, sizeof snapshot.id);
         look_at_index(archive, &snapshot, findings);
         read_snapshot(archive, &snapshot, &chain->commits[i - 1], findings);
-        CHECK_STATUS(savepoint_archive_previous(archive, &snapshot, NULL),
-                     i > 1 ? SAVEPOINT_OK : SAVEPOINT_NOT_FOUND);
+        CHECK_STATUS(savepoint_archive_previous(archive, &snapshot, NULL), i > 1 ? SAVEPOINT_OK : SAVEPOINT_NOT_FOUND);
     }
     CHECK_OK(savepoint_archive_verify(archive, &result, NULL, NULL));
     CHECK_EQ(result.findings, 0);

@@ -138,7 +138,8 @@ int __wrap_svp_file_sync_folder(const char *path);
 int __wrap_svp_file_sync_folder(const char *path)
 {
     int code = next_failure(FAULT_SYNC_FOLDER);
-    return code != 0 ? code : tell(__real_svp_file_sync_folder(path), (struct fault_event){ .kind = FAULT_SYNC_FOLDER });
+    return code != 0 ? code
+                     : tell(__real_svp_file_sync_folder(path), (struct fault_event){ .kind = FAULT_SYNC_FOLDER });
 }
 
 int __real_svp_file_truncate(const struct svp_file *file, uint64_t bytes);

@@ -1,7 +1,7 @@
 /* fault.h - failures made on purpose: the Nth call of a wrapped function fails
  *
- * A test that links fault.c passes WRAP ${fault_wraps} (tests/crash/CMakeLists.txt) to savepoint_add_test. One test at a
- * time; the library's worker and the test's own thread may both run into a fault. */
+ * A test that links fault.c passes WRAP ${fault_wraps} (tests/crash/CMakeLists.txt) to savepoint_add_test. One test at
+ * a time; the library's worker and the test's own thread may both run into a fault. */
 #ifndef FAULT_H
 #define FAULT_H
 

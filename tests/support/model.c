@@ -48,8 +48,8 @@ void model_grow_region(struct model_region *region, const void *base, size_t pag
     region->pages = pages;
 }
 
-struct model_region *model_add_region(struct model_state *state, const char *name, bool mapped, const void *base,
-                                      size_t pages)
+struct model_region *
+model_add_region(struct model_state *state, const char *name, bool mapped, const void *base, size_t pages)
 {
     CHECK(state->region_count < MODEL_REGIONS_MAX);
     struct model_region *region = &state->regions[state->region_count++];
@@ -160,8 +160,8 @@ enum savepoint_status model_restore(struct model *model, const struct model_snap
         struct model_region *live = model_find_region(&model->live, stored->name);
         for (size_t page = 0; live != NULL && page < live->pages; page++) {
             uint8_t *to = live->bytes + page * MODEL_PAGE_BYTES;
-            if (live->excluded[page]) {
-                continue; /* left untouched */
+            if (live->excluded[page] || (page < stored->pages && stored->excluded[page])) {
+                continue; /* left out here or there: untouched */
             }
             if (page < stored->pages) {
                 memcpy(to, stored->bytes + page * MODEL_PAGE_BYTES, MODEL_PAGE_BYTES);

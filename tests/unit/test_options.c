@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "check.h"
-#include "session/options.h"
+#include "options.h"
 
 struct known { /* as this library knows it */
     size_t size;

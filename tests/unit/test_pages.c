@@ -1,4 +1,5 @@
-/* test_pages.c - page coders and PAGES bodies: round trips per coder, and hostile bodies that never yield wrong bytes */
+/* test_pages.c - page coders and PAGES bodies: round trips per coder, and hostile bodies that never yield wrong bytes
+ */
 #include <stdio.h>
 
 #include "check.h"

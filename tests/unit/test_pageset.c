@@ -65,19 +65,3 @@ CHECK_TEST(pageset, agrees_with_an_array_of_bools)
         svp_pageset_close(&other.set);
     }
 }
-
-CHECK_TEST(pageset, grows_with_empty_pages)
-{
-    struct pair pair = { 0 };
-    CHECK(svp_pageset_open(&pair.set, 60));
-    svp_pageset_add(&pair.set, 0, 60);
-    memset(pair.has, 1, 60);
-    for (uint64_t pages = 61; pages <= PAGES_MAX; pages += 37) {
-        CHECK(svp_pageset_grow(&pair.set, pages));
-        compare(&pair);
-        svp_pageset_add(&pair.set, pages - 1, 1);
-        pair.has[pages - 1] = true;
-        compare(&pair);
-    }
-    svp_pageset_close(&pair.set);
-}

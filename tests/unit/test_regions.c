@@ -7,10 +7,12 @@ static void fill_table(struct svp_region_table *table, struct svp_region_entry *
 {
     excluded[0] = (struct svp_excluded){ 0, 2 };
     excluded[1] = (struct svp_excluded){ 3, 1 };
-    entries[0] = (struct svp_region_entry){ .id = 7, .bytes = 16 * 4096, .excluded_count = 2, .excluded = excluded,
-                                            .name = "a" };
-    entries[1] = (struct svp_region_entry){ .id = 2, .flags = SVP_REGION_MAPPED, .address = 0x110000000000,
-                                            .bytes = 4096, .name = "ab" };
+    entries[0] = (struct svp_region_entry){
+        .id = 7, .bytes = 16 * 4096, .excluded_count = 2, .excluded = excluded, .name = "a"
+    };
+    entries[1] = (struct svp_region_entry){
+        .id = 2, .flags = SVP_REGION_MAPPED, .address = 0x110000000000, .bytes = 4096, .name = "ab"
+    };
     entries[2] = (struct svp_region_entry){ .id = 5, .bytes = SVP_REGION_BYTES_MAX, .name = "b\xc3\xa9" };
     *table = (struct svp_region_table){ 3, 8, entries };
 }

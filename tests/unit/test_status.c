@@ -19,7 +19,7 @@ CHECK_TEST(status, every_status_has_a_name_of_its_own)
     CHECK_STR(savepoint_status_name(SAVEPOINT_CORRUPT), "SAVEPOINT_CORRUPT");
     CHECK_STR(savepoint_status_name(SAVEPOINT_NOT_RESUMED), "SAVEPOINT_NOT_RESUMED");
     CHECK_STR(savepoint_status_name((enum savepoint_status)1), "SAVEPOINT_UNKNOWN");
-    CHECK_STR(savepoint_status_name((enum savepoint_status)-1000), "SAVEPOINT_UNKNOWN");
+    CHECK_STR(savepoint_status_name((enum savepoint_status) - 1000), "SAVEPOINT_UNKNOWN");
 }
 
 CHECK_TEST(status, failures_fill_the_error)

@@ -68,26 +68,6 @@ CHECK_TEST(tree, root_is_that_of_all_pages)
     }
 }
 
-CHECK_TEST(tree, grows_by_zero_pages)
-{
-    struct svp_hash pages[PAGES_MAX];
-    struct svp_tree tree;
-    size_t count = 1;
-    uint64_t random = 23;
-    fill_zero(pages, PAGES_MAX);
-    CHECK(svp_tree_open(&tree, count));
-    while (count < PAGES_MAX) {
-        pages[count - 1].bytes[0]++;
-        svp_tree_update(&tree, count - 1, &pages[count - 1]); /* not yet in the root when it grows */
-        count = count + 1 + model_below(&random, 60);
-        count = count < PAGES_MAX ? count : PAGES_MAX;
-        CHECK(svp_tree_grow(&tree, count));
-        CHECK_EQ(tree.pages, count);
-        check_root(&tree, pages);
-    }
-    svp_tree_close(&tree);
-}
-
 CHECK_TEST(tree, work_follows_the_changed_pages)
 {
     struct svp_tree tree;
