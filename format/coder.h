@@ -13,7 +13,13 @@
 #include "format/compare.h"
 #include "format/layout.h"
 
-enum svp_coder_id { SVP_CODER_ZERO = 0, SVP_CODER_STORED = 1, SVP_CODER_WHOLE = 2, SVP_CODER_XOR_RUNS = 3 };
+enum svp_coder_id {
+    SVP_CODER_ZERO = 0,
+    SVP_CODER_STORED = 1,
+    SVP_CODER_WHOLE = 2,
+    SVP_CODER_XOR_RUNS = 3,
+    SVP_CODER_COUNT /* ids have no gaps */
+};
 
 #define SVP_CODER_UNSUITABLE UINT32_MAX
 

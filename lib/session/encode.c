@@ -7,13 +7,12 @@
 #include "status.h"
 
 enum { BATCH_PAGES = 64 };
-enum { CODERS = sizeof((struct svp_encoder *)0)->batches / sizeof((struct svp_encoder *)0)->batches[0] };
 
 bool svp_encode_open(struct svp_encoder *encoder, int compression_level)
 {
     encoder->packer = svp_packer_open(compression_level);
     bool enough = encoder->packer != NULL;
-    for (size_t i = 0; i < CODERS; i++) {
+    for (size_t i = 0; i < SVP_CODER_COUNT; i++) {
         encoder->batches[i] = svp_memory_zalloc(1, sizeof *encoder->batches[i]);
         enough = enough && encoder->batches[i] != NULL;
     }
@@ -23,7 +22,7 @@ bool svp_encode_open(struct svp_encoder *encoder, int compression_level)
 void svp_encode_close(struct svp_encoder *encoder)
 {
     svp_packer_close(encoder->packer);
-    for (size_t i = 0; i < CODERS; i++) {
+    for (size_t i = 0; i < SVP_CODER_COUNT; i++) {
         if (encoder->batches[i] != NULL) {
             svp_batch_free(encoder->batches[i]);
             svp_memory_free(encoder->batches[i]);
@@ -34,7 +33,7 @@ void svp_encode_close(struct svp_encoder *encoder)
 
 void svp_encode_begin(struct svp_encoder *encoder, uint32_t depth)
 {
-    for (size_t i = 0; i < CODERS; i++) {
+    for (size_t i = 0; i < SVP_CODER_COUNT; i++) {
         svp_batch_clear(encoder->batches[i]);
     }
     encoder->region = NULL;
@@ -106,7 +105,7 @@ static enum savepoint_status flush_batch(struct savepoint *session, struct svp_b
 enum savepoint_status svp_encode_flush(struct savepoint *session, struct savepoint_error *error)
 {
     enum savepoint_status status = SAVEPOINT_OK;
-    for (size_t i = 0; status == SAVEPOINT_OK && i < CODERS; i++) {
+    for (size_t i = 0; status == SAVEPOINT_OK && i < SVP_CODER_COUNT; i++) {
         status = flush_batch(session, session->encoder.batches[i], svp_coder_find((uint16_t)i), error);
     }
     return status;

@@ -118,8 +118,8 @@ struct svp_history { /* worker: where the next commit stands */
 
 struct svp_encoder { /* worker: batches being filled */
     struct svp_packer *packer;
-    struct svp_region *region;    /* all batches belong to it */
-    struct svp_batch *batches[4]; /* by coder id */
+    struct svp_region *region;                  /* all batches belong to it */
+    struct svp_batch *batches[SVP_CODER_COUNT]; /* by coder id */
     struct svp_index index;
     uint32_t depth; /* of the commit being written */
     uint64_t pages_stored, delta_bytes, key_bytes;
