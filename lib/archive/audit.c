@@ -1,6 +1,7 @@
 /* audit.c - rules between the records of a transaction, and from one transaction to the next */
 #include "archive/audit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "archive/audit_commit.h"
@@ -243,6 +244,17 @@ static enum savepoint_status check_inside(struct svp_audit *audit, const struct 
     }
 }
 
+static enum savepoint_status
+refuse_type(const struct svp_audit *audit, const struct svp_record *record, struct savepoint_error *error)
+{
+    char what[32];
+    if (record->type == 0 || record->type == SVP_CLOSE) {
+        return svp_audit_broken(audit, record->offset, "no record of this type belongs here", error);
+    }
+    snprintf(what, sizeof what, "record of type %u", (unsigned)record->type);
+    return svp_source_verdict(audit->source, SVP_UNSUPPORTED, record->offset, what, error);
+}
+
 enum savepoint_status svp_audit_record(struct svp_audit *audit, const struct svp_record *record,
                                        const struct svp_buffer *body, struct savepoint_error *error)
 {
@@ -255,9 +267,7 @@ enum savepoint_status svp_audit_record(struct svp_audit *audit, const struct svp
         svp_buffer_add64(&audit->chain, record->header_hash);
     }
     if (!ancillary && rank_of(record->type) == 0) {
-        bool reserved = record->type == 0 || record->type == SVP_CLOSE;
-        return reserved ? svp_audit_broken(audit, record->offset, "no record of this type belongs here", error)
-                        : svp_source_verdict(audit->source, SVP_UNSUPPORTED, record->offset, "record", error);
+        return refuse_type(audit, record, error);
     }
     const char *wrong = check_frame(audit, record, first);
     enum savepoint_status status = check_inside(audit, record, body, error);

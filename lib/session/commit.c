@@ -253,7 +253,7 @@ static void count_commit(struct savepoint *session, const struct savepoint_snaps
     statistics->pages_whole += encoder->whole_pages;
     statistics->delta_bytes += encoder->delta_bytes;
     statistics->key_bytes += encoder->key_bytes;
-    statistics->stored_bytes += session->append.committed_bytes - (snapshot->file_offset - snapshot->stored_bytes);
+    statistics->stored_bytes += snapshot->stored_bytes;
     svp_mutex_unlock(session->mutex);
 }
 
