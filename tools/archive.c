@@ -15,7 +15,7 @@ int archive_open(struct archive *archive, const struct tool *tool, const char *p
     if (savepoint_archive_open(&archive->reader, path, &error) != SAVEPOINT_OK) {
         return fail_with(tool, path, &error);
     }
-    savepoint_archive_info(archive->reader, &archive->info);
+    savepoint_archive_describe(archive->reader, &archive->info);
     return TOOL_GO_ON;
 }
 

@@ -121,14 +121,41 @@ static void rewind_to_kept(struct svp_append *append)
     append->written_bytes = append->at;
 }
 
+/* What is written to a deleted file is gone with it, and one that somebody else has cut is no archive any more: better
+ * a take that fails than one that seems to succeed. */
+static enum savepoint_status check_file(struct svp_append *append, struct savepoint_error *error)
+{
+    uint64_t bytes = 0;
+    if (!svp_file_has_name(&append->source.file)) {
+        return svp_status_fail(error, SAVEPOINT_IO, "write",
+                               "%s: the archive was deleted while in use: close this session and take into a new one",
+                               append->source.path);
+    }
+    int code = svp_file_size(&append->source.file, &bytes);
+    if (code != 0) {
+        return svp_status_os(error, code, "write", "%s: cannot tell the size", append->source.path);
+    }
+    if (bytes < append->at) {
+        append->poisoned = true;
+        return svp_status_at(
+            error, SAVEPOINT_CORRUPT, bytes, "write",
+            "%s: somebody else has cut the archive while in use: close this session and take into a new one",
+            append->source.path);
+    }
+    return SAVEPOINT_OK;
+}
+
 enum savepoint_status svp_append_begin(struct svp_append *append, struct savepoint_error *error)
 {
     if (append->poisoned) {
         return fail_poisoned(append, error);
     }
     rewind_to_kept(append);
+    enum savepoint_status status = check_file(append, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
     append->open = true;
-    enum savepoint_status status = SAVEPOINT_OK;
     bool seal_due = !append->seal_written && append->has_end && append->durable_bytes == append->committed_bytes;
     if (seal_due) { /* durable, but writing its seal failed then */
         status = add_seal(append, error);

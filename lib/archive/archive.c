@@ -92,7 +92,7 @@ void savepoint_archive_close(struct savepoint_archive *archive)
     }
 }
 
-void savepoint_archive_info(const struct savepoint_archive *archive, struct savepoint_archive_info *info)
+void savepoint_archive_describe(const struct savepoint_archive *archive, struct savepoint_archive_info *info)
 {
     const struct svp_log *log = &archive->log;
     *info = (struct savepoint_archive_info){

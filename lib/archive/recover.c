@@ -17,10 +17,11 @@ static const char creator[] = "savepoint 0.1.0";
 
 static enum savepoint_status fail_open(const char *path, int code, bool must_exist, struct savepoint_error *error)
 {
-    const char *advice = code == ENOENT && !must_exist ? "the folder does not exist: create it first"
-                         : code == ENOENT              ? "there is no such archive"
-                         : code == EISDIR              ? "this is a directory: name a file in it"
-                         : code == EINVAL              ? "this is not a regular file"
+    const char *advice = code == ENOENT && !must_exist
+                             ? "the folder does not exist, or this is a link to nowhere: create the folder first"
+                         : code == ENOENT ? "there is no such archive"
+                         : code == EISDIR ? "this is a directory: name a file in it"
+                         : code == EINVAL ? "this is not a regular file"
                          : code == EACCES || code == EROFS || code == EPERM
                              ? "no permission to write here: check owner and mode of file and folder"
                              : "cannot open the archive for writing";

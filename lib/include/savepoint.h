@@ -328,9 +328,9 @@ struct savepoint_restore_options {
 
 /* Brings any snapshot of the archive back into the regions, while the caller guarantees that no thread uses
  * them. Waits for takes in flight, decodes and verifies every differing page before it writes any, writes
- * only pages that differ. Unsaved changes are discarded. The next take becomes a child of this snapshot:
- * going on from an old one makes a branch. On error memory is unchanged, unless the status is POISONED:
- * then only a restore that succeeds makes the session usable again.
+ * only pages that differ. Unsaved changes are discarded. Nothing in the file changes: HEAD moves with the next
+ * take, which becomes a child of this snapshot: going on from an old one makes a branch. On error memory is
+ * unchanged, unless the status is POISONED: then only a restore that succeeds makes the session usable again.
  * Errors: NOT_FOUND, CORRUPT, MISMATCH, BAD_MEMORY, IO, NO_MEMORY, CANCELLED, FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_restore(struct savepoint *session, const struct savepoint_id *id,
@@ -373,7 +373,7 @@ struct savepoint_statistics {
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
-savepoint_statistics(struct savepoint *session, struct savepoint_statistics *statistics, struct savepoint_error *error);
+savepoint_read_statistics(struct savepoint *session, struct savepoint_statistics *statistics, struct savepoint_error *error);
 
 /* ---------------------------------------------------------------- archives (readers) */
 
@@ -401,7 +401,7 @@ struct savepoint_archive_info {
     char creator[64]; /* "savepoint 0.1.0", NUL-terminated */
     char abi[32];     /* "linux-x86_64" */
 };
-SAVEPOINT_API void savepoint_archive_info(const struct savepoint_archive *archive, struct savepoint_archive_info *info);
+SAVEPOINT_API void savepoint_archive_describe(const struct savepoint_archive *archive, struct savepoint_archive_info *info);
 
 /* Finds a snapshot: HEAD or @{}, a reference name, the newest take label, an id or unique prefix (4 or more
  * hex digits), label:NAME; each may be followed by ~N (N-th ancestor, ~ is ~1).

@@ -29,6 +29,8 @@ enum svp_file_mode {
 int svp_file_open(struct svp_file *file, const char *path, enum svp_file_mode mode, bool *created);
 void svp_file_close(struct svp_file *file);
 int svp_file_size(const struct svp_file *file, uint64_t *bytes);
+/* False when the file was deleted: it has no name any more, and is gone with the last descriptor. */
+bool svp_file_has_name(const struct svp_file *file);
 /* *done < bytes only at the end of the file. */
 int svp_file_read(const struct svp_file *file, void *to, size_t bytes, uint64_t offset, size_t *done);
 int svp_file_write(const struct svp_file *file, const void *from, size_t bytes, uint64_t offset);

@@ -80,6 +80,12 @@ int svp_file_size(const struct svp_file *file, uint64_t *bytes)
     return 0;
 }
 
+bool svp_file_has_name(const struct svp_file *file)
+{
+    struct stat status;
+    return fstat(file->descriptor, &status) == 0 && status.st_nlink > 0;
+}
+
 int svp_file_read(const struct svp_file *file, void *to, size_t bytes, uint64_t offset, size_t *done)
 {
     size_t moved = 0;

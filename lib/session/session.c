@@ -282,7 +282,7 @@ enum savepoint_status savepoint_find(struct savepoint *session, struct savepoint
 }
 
 enum savepoint_status
-savepoint_statistics(struct savepoint *session, struct savepoint_statistics *statistics, struct savepoint_error *error)
+savepoint_read_statistics(struct savepoint *session, struct savepoint_statistics *statistics, struct savepoint_error *error)
 {
     enum savepoint_status status = svp_session_check(session, "statistics", error);
     if (status == SAVEPOINT_OK && (statistics == NULL || statistics->size < sizeof statistics->size)) {

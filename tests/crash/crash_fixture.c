@@ -292,7 +292,7 @@ void view_archive(struct view *view, const char *path, const struct history *his
     if (view->opened != SAVEPOINT_OK) {
         return;
     }
-    savepoint_archive_info(archive, &view->info);
+    savepoint_archive_describe(archive, &view->info);
     walk(archive, view, history, what);
     CHECK_OK(savepoint_archive_verify(archive, &result, NULL, &view->error));
     view->findings = result.findings;

@@ -182,7 +182,7 @@ static void call_everything(struct world *world)
     REFUSED(savepoint_include(session, "heap", 0, PAGE_BYTES, &error), SAVEPOINT_FORKED);
     REFUSED(savepoint_mark(session, world->memory, 1, &error), SAVEPOINT_FORKED);
     REFUSED(savepoint_prepare(session, world->memory, 1, &error), SAVEPOINT_FORKED);
-    REFUSED(savepoint_statistics(session, &statistics, &error), SAVEPOINT_FORKED);
+    REFUSED(savepoint_read_statistics(session, &statistics, &error), SAVEPOINT_FORKED);
     REFUSED(savepoint_region_at(session, &region, 0, &error), SAVEPOINT_FORKED);
     memset(world->memory, 'c', PAGES * PAGE_BYTES); /* the child's own copy */
     CHECK_OK(savepoint_close(session, &error));

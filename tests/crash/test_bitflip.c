@@ -71,7 +71,7 @@ judge_writer(const struct small_archive *small, const char *path, struct bytes f
         check_file(path, flipped, "refused");
     } else {
         struct savepoint_statistics statistics = { .size = sizeof statistics };
-        CHECK_OK(savepoint_statistics(world.session, &statistics, NULL));
+        CHECK_OK(savepoint_read_statistics(world.session, &statistics, NULL));
         CHECK_MSG(only_seal || (statistics.flags & SAVEPOINT_SESSION_TORN_CUT) == 0, "flip at %zu: cut as torn", at);
         struct savepoint_snapshot head;
         status = savepoint_resume(world.session, &head, &error);

@@ -200,7 +200,7 @@ CHECK_TEST(fsync, open_fails_where_the_tail_cannot_be_made_durable)
     bytes_free(&before);
     world_open(&world, path, "compare", PAGES);
     struct savepoint_statistics statistics = { .size = sizeof statistics };
-    CHECK_OK(savepoint_statistics(world.session, &statistics, NULL));
+    CHECK_OK(savepoint_read_statistics(world.session, &statistics, NULL));
     CHECK((statistics.flags & SAVEPOINT_SESSION_RESEALED) != 0);
     world_resume(&world);
     world_close(&world);

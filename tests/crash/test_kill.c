@@ -93,7 +93,7 @@ static uint64_t check_history(const char *path, const struct shared *shared)
                   error.message);
         return 0;
     }
-    savepoint_archive_info(archive, &info);
+    savepoint_archive_describe(archive, &info);
     CHECK_EQ(info.damage_offset, UINT64_MAX);
     CHECK_MSG(info.snapshot_count >= promised, "%llu snapshots, %llu were promised",
               (unsigned long long)info.snapshot_count, (unsigned long long)promised);

@@ -65,7 +65,7 @@ static bool open_reader(const char *path, enum fault_kind kind, uint64_t number,
     fault_disarm();
     tally->opens++;
     if (status == SAVEPOINT_OK) {
-        savepoint_archive_info(archive, &info);
+        savepoint_archive_describe(archive, &info);
         CHECK_MSG(info.snapshot_count == SEALED + UNSEALED && info.torn_bytes == 0 && info.damage_offset == UINT64_MAX,
                   "reader, kind %d, call %llu%s: OK with %llu snapshots, %llu torn bytes, damage at %llu", kind,
                   (unsigned long long)number, sticky ? ", sticky" : "", (unsigned long long)info.snapshot_count,

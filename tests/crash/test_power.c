@@ -178,7 +178,7 @@ static void judge_writer(const char *path, const struct history *history, const 
     } else {
         char name[300];
         struct savepoint_statistics statistics = { .size = sizeof statistics };
-        CHECK_OK(savepoint_statistics(world.session, &statistics, NULL));
+        CHECK_OK(savepoint_read_statistics(world.session, &statistics, NULL));
         snprintf(name, sizeof name, "%s.torn-%llu", path, (unsigned long long)statistics.torn_offset);
         file_remove(name);
         world.history.count = view->snapshots;

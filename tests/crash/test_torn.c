@@ -41,7 +41,7 @@ check_saved(const struct small_archive *small, const char *path, size_t kept, si
 {
     char name[300];
     struct savepoint_statistics statistics = { .size = sizeof statistics };
-    CHECK_OK(savepoint_statistics(session, &statistics, NULL));
+    CHECK_OK(savepoint_read_statistics(session, &statistics, NULL));
     torn_name(name, sizeof name, path, kept);
     if (kept == length) {
         CHECK_MSG(!file_exists(name) && (statistics.flags & SAVEPOINT_SESSION_TORN_CUT) == 0, "cut to %zu: saved %s",

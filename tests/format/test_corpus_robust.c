@@ -1,4 +1,6 @@
-/* test_corpus_robust.c - every corpus file, as it is and changed under right hashes: no crash, no hang, bounded memory */
+/* test_corpus_robust.c - every corpus file, as it is and changed under right hashes: no crash, no hang, bounded memory
+ */
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <malloc.h>
@@ -24,7 +26,7 @@ static const double seconds_max = 2.0;
 
 static size_t live_bytes, live_bytes_peak;
 static unsigned reads_until_failure; /* 0: reading never fails */
-static bool read_failed;
+static bool read_failed;             /* and stays so */
 
 void *__real_svp_memory_alloc(size_t bytes);
 void *__wrap_svp_memory_alloc(size_t bytes);
@@ -72,6 +74,8 @@ int __wrap_svp_file_read(const struct svp_file *file, void *to, size_t bytes, ui
 {
     if (reads_until_failure > 0 && --reads_until_failure == 0) {
         read_failed = true;
+    }
+    if (read_failed) {
         return EIO;
     }
     return __real_svp_file_read(file, to, bytes, offset, done);
@@ -122,8 +126,7 @@ static void corpus_close(struct corpus *corpus)
 
 static void path_of(char path[512], const struct corpus *corpus, size_t index)
 {
-    int bytes = snprintf(path, 512, "%s/%s", corpus->folder, corpus->names[index]);
-    CHECK(bytes > 0 && bytes < 512);
+    CHECK(snprintf(path, 512, "%s/%s", corpus->folder, corpus->names[index]) < 512);
 }
 
 static size_t load(uint8_t *bytes, const char *path)
@@ -166,10 +169,8 @@ static void read_regions(struct savepoint_archive *archive, const struct savepoi
 {
     static uint8_t content[READ_BYTES];
     struct savepoint_region region;
-    for (size_t i = 0; i < REGIONS_MAX; i++) {
-        if (savepoint_archive_region_at(archive, &region, snapshot, i, NULL) != SAVEPOINT_OK) {
-            return;
-        }
+    for (size_t i = 0;
+         i < REGIONS_MAX && savepoint_archive_region_at(archive, &region, snapshot, i, NULL) == SAVEPOINT_OK; i++) {
         size_t bytes = region.bytes < READ_BYTES ? (size_t)region.bytes : READ_BYTES;
         uint64_t last = region.bytes - bytes;
         (void)!savepoint_archive_read(archive, content, snapshot, region.name, 0, bytes, NULL);
@@ -209,32 +210,25 @@ static void read_names(struct savepoint_archive *archive)
     }
 }
 
-/* Reads all there is; returns the findings, and notes in `opened` whether there was anything to read. */
-static size_t exercise(const char *path, bool *opened)
+/* Reads all there is within the bounds; false: it cannot be opened. */
+static bool exercise(const char *path, const char *name, unsigned mutation)
 {
     struct savepoint_archive *archive = NULL;
-    struct savepoint_archive_info info;
     size_t findings = 0;
-    *opened = savepoint_archive_open(&archive, path, NULL) == SAVEPOINT_OK;
-    if (*opened) {
-        savepoint_archive_info(archive, &info);
+    clock_t start = clock();
+    live_bytes_peak = live_bytes;
+    bool opened = savepoint_archive_open(&archive, path, NULL) == SAVEPOINT_OK;
+    if (opened) {
         read_snapshots(archive);
         read_names(archive);
         CHECK_OK(verify(archive, &findings));
         savepoint_archive_close(archive);
     }
-    return findings;
-}
-
-static void exercise_bounded(const char *path, const char *name, unsigned mutation, bool *opened)
-{
-    clock_t start = clock();
-    live_bytes_peak = live_bytes;
-    exercise(path, opened);
     double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     CHECK_MSG(live_bytes_peak <= live_bytes_max, "%s, mutation %u: %zu bytes of memory", name, mutation,
               live_bytes_peak);
     CHECK_MSG(seconds <= seconds_max, "%s, mutation %u: %.1f s", name, mutation, seconds);
+    return opened;
 }
 
 CHECK_TEST(corpus_robust, as_they_are)
@@ -244,10 +238,8 @@ CHECK_TEST(corpus_robust, as_they_are)
     corpus_open(&corpus);
     for (size_t i = 0; i < corpus.count; i++) {
         char path[512];
-        bool opened = false;
         path_of(path, &corpus, i);
-        exercise_bounded(path, corpus.names[i], 0, &opened);
-        readable += opened ? 1 : 0;
+        readable += exercise(path, corpus.names[i], 0) ? 1 : 0;
     }
     CHECK_MSG(readable >= FILES_MIN - 20, "only %zu files could be opened", readable);
     corpus_close(&corpus);
@@ -293,9 +285,16 @@ static void mutate(uint8_t *bytes, size_t file_bytes, const struct record_list *
     if (left == 0) {
         return;
     }
-    const uint64_t values[] = { 0, 1, 4096, UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63, UINT64_C(1) << 31, 1u << 26,
-                                file_bytes, record->offset, 8 * (uint64_t)random_below(file_bytes / 8),
-                                list->records[random_below(list->count)].offset };
+    const uint64_t values[] = { 0,
+                                1,
+                                4096,
+                                UINT64_MAX,
+                                UINT64_MAX - 7,
+                                UINT64_C(1) << 63,
+                                UINT64_C(1) << 31,
+                                file_bytes,
+                                record->offset,
+                                8 * (uint64_t)random_below(file_bytes / 8) };
     uint64_t value = values[random_below(sizeof values / sizeof values[0])];
     size_t reach = random_below(4) == 0 || left < 48 ? left : 48 + random_below(left - 47);
     size_t at = random_below(reach);
@@ -335,7 +334,6 @@ static void rehash(uint8_t *bytes, const struct record_list *list)
             svp_buffer_add64(&chain, header_hash);
         }
     }
-    CHECK(!chain.failed);
     svp_buffer_free(&chain);
 }
 
@@ -354,7 +352,6 @@ CHECK_TEST(corpus_robust, mutated)
         size_t count = load(original, path);
         list_records(&list, original, count);
         for (unsigned k = 1; list.count > 0 && k <= MUTATIONS; k++) {
-            bool opened = false;
             random_state = i * 1000 + k;
             memcpy(mutated, original, count);
             for (uint32_t changes = 1 + random_below(3); changes > 0; changes--) {
@@ -362,9 +359,8 @@ CHECK_TEST(corpus_robust, mutated)
             }
             rehash(mutated, &list);
             store(corpus.scratch, mutated, count);
-            exercise_bounded(corpus.scratch, corpus.names[i], k, &opened);
+            readable += exercise(corpus.scratch, corpus.names[i], k) ? 1 : 0;
             tried++;
-            readable += opened ? 1 : 0;
         }
     }
     fprintf(stderr, "%zu mutated files, %zu of them opened\n", tried, readable);
@@ -387,11 +383,11 @@ CHECK_TEST(corpus_robust, failing_reads_are_no_findings)
             struct savepoint_archive *archive = NULL;
             size_t findings = 0;
             CHECK_OK(savepoint_archive_open(&archive, path, NULL));
-            read_failed = false;
             reads_until_failure = nth;
             enum savepoint_status status = verify(archive, &findings);
             reads_until_failure = 0;
             more = read_failed;
+            read_failed = false;
             CHECK_MSG(status == (more ? SAVEPOINT_IO : SAVEPOINT_OK) && findings == 0,
                       "%s, read %u fails: %s with %zu findings", corpus.names[i], nth, savepoint_status_name(status),
                       findings);

@@ -23,7 +23,7 @@ cp "$work/use.c" "$work/use.cpp"
 echo '#include "savepoint.h"' >"$work/alone.c"
 cp "$work/alone.c" "$work/alone.cpp"
 
-warnings="-Wall -Wextra -pedantic -Wundef -Wconversion -Werror -I$include"
+warnings="-Wall -Wextra -Wshadow -pedantic -Wundef -Wconversion -Werror -I$include"
 count=0
 for compiler in "gcc -std=c11" "clang -std=c11" "g++ -std=c++11" "clang++ -std=c++11"; do
     command -v "${compiler%% *}" >/dev/null || continue

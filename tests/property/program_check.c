@@ -172,7 +172,7 @@ void program_check_archive(struct program *program)
         return;
     }
     PROGRAM_STATUS(program, savepoint_archive_open(&archive, program->path, &error), SAVEPOINT_OK, &error);
-    savepoint_archive_info(archive, &info);
+    savepoint_archive_describe(archive, &info);
     PROGRAM_CHECK(program, info.snapshot_count == model->snapshot_count);
     PROGRAM_CHECK(program, info.damage_offset == UINT64_MAX && info.torn_bytes == 0 && info.writer_active == 0);
     enum savepoint_status status = savepoint_archive_newest(archive, &snapshot, &error);

@@ -201,7 +201,7 @@ static void close_lane(struct lane *lane)
 {
     struct savepoint_error error;
     lane->statistics.size = sizeof lane->statistics;
-    require(savepoint_statistics(lane->session, &lane->statistics, &error), &error);
+    require(savepoint_read_statistics(lane->session, &lane->statistics, &error), &error);
     require(savepoint_close(lane->session, &error), &error);
     munmap((void *)lane->memory, PAGES * PAGE);
     pthread_rwlock_destroy(&lane->gate);

@@ -74,7 +74,7 @@ static struct savepoint_snapshot take(struct world *world)
 static struct savepoint_statistics statistics_of(struct world *world)
 {
     struct savepoint_statistics statistics = { .size = sizeof statistics };
-    CHECK_STATUS(savepoint_statistics(world->session, &statistics, NULL), SAVEPOINT_OK);
+    CHECK_STATUS(savepoint_read_statistics(world->session, &statistics, NULL), SAVEPOINT_OK);
     return statistics;
 }
 
@@ -146,7 +146,8 @@ CHECK_TEST(session, statistics_add_up)
     CHECK(statistics.pause_ns_max >= statistics.pause_ns_last);
     CHECK(statistics.pause_ns_total >= statistics.pause_ns_max);
     CHECK(statistics.backend[0] != '\0');
-    CHECK_STATUS(savepoint_statistics(world.session, &(struct savepoint_statistics){ .size = 0 }, NULL), SAVEPOINT_INVALID);
+    CHECK_STATUS(savepoint_read_statistics(world.session, &(struct savepoint_statistics){ .size = 0 }, NULL),
+                 SAVEPOINT_INVALID);
     close_world(&world);
 }
 
@@ -225,5 +226,26 @@ CHECK_TEST(session, a_budget_below_the_region_restores_in_two_passes)
     CHECK(world.memory[0] == 1 && world.memory[PAGES * PAGE - 1] == 1);
     memset(world.memory, 4, PAGES * PAGE);
     CHECK_EQ(take(&world).changed_pages, PAGES);
+    close_world(&world);
+}
+
+CHECK_TEST(session, an_archive_deleted_or_cut_by_somebody_else_fails_the_take)
+{
+    struct world world;
+    struct savepoint_error error;
+    open_world(&world);
+    take(&world);
+    unlink(world.path);
+    world.memory[0] = 7;
+    CHECK_STATUS(savepoint_take(world.session, NULL, NULL, &error), SAVEPOINT_OK);
+    CHECK_STATUS(savepoint_wait(world.session, 0, NULL, &error), SAVEPOINT_IO);
+    CHECK(strstr(error.message, "deleted") != NULL);
+    CHECK_STATUS(savepoint_close(world.session, &error), SAVEPOINT_OK);
+    open_session(&world);
+    take(&world);
+    CHECK(truncate(world.path, 100) == 0);
+    CHECK_STATUS(savepoint_take(world.session, NULL, NULL, &error), SAVEPOINT_OK);
+    CHECK_STATUS(savepoint_wait(world.session, 0, NULL, &error), SAVEPOINT_CORRUPT);
+    CHECK(strstr(error.message, "cut") != NULL);
     close_world(&world);
 }
