@@ -373,7 +373,8 @@ struct savepoint_statistics {
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
-savepoint_read_statistics(struct savepoint *session, struct savepoint_statistics *statistics, struct savepoint_error *error);
+savepoint_read_statistics(struct savepoint *session, struct savepoint_statistics *statistics,
+                          struct savepoint_error *error);
 
 /* ---------------------------------------------------------------- archives (readers) */
 
@@ -401,7 +402,8 @@ struct savepoint_archive_info {
     char creator[64]; /* "savepoint 0.1.0", NUL-terminated */
     char abi[32];     /* "linux-x86_64" */
 };
-SAVEPOINT_API void savepoint_archive_describe(const struct savepoint_archive *archive, struct savepoint_archive_info *info);
+SAVEPOINT_API void
+savepoint_archive_describe(const struct savepoint_archive *archive, struct savepoint_archive_info *info);
 
 /* Finds a snapshot: HEAD or @{}, a reference name, the newest take label, an id or unique prefix (4 or more
  * hex digits), label:NAME; each may be followed by ~N (N-th ancestor, ~ is ~1).

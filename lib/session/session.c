@@ -281,8 +281,8 @@ enum savepoint_status savepoint_find(struct savepoint *session, struct savepoint
     return svp_catalog_find(&session->catalog, snapshot, expression, error);
 }
 
-enum savepoint_status
-savepoint_read_statistics(struct savepoint *session, struct savepoint_statistics *statistics, struct savepoint_error *error)
+enum savepoint_status savepoint_read_statistics(struct savepoint *session, struct savepoint_statistics *statistics,
+                                                struct savepoint_error *error)
 {
     enum savepoint_status status = svp_session_check(session, "statistics", error);
     if (status == SAVEPOINT_OK && (statistics == NULL || statistics->size < sizeof statistics->size)) {
