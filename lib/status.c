@@ -51,6 +51,9 @@ static enum savepoint_status fill(struct savepoint_error *error, enum savepoint_
         error->file_offset = file_offset;
         error->operation = operation;
         vsnprintf(error->message, sizeof error->message, format, arguments);
+        for (char *at = error->message; *at != '\0'; at++) {
+            *at = (unsigned char)*at < 0x20 || *at == 0x7f ? '?' : *at; /* names may come from a foreign file */
+        }
     }
     return status;
 }

@@ -215,18 +215,25 @@ read_segment(struct svp_log *log, const struct svp_source *source, uint64_t offs
     return status;
 }
 
-/* The first SEGMENT may be damaged as long as a later one can stand in for it. */
+/* A damaged SEGMENT costs what it says (who wrote, the history's UUID), not the snapshots: their records name their own
+ * coders. Writers refuse such a file all the same. */
 static enum savepoint_status
 check_segments(struct svp_log *log, const struct svp_source *source, struct savepoint_error *error)
 {
-    enum savepoint_status first = read_segment(log, source, 0, error);
-    uint64_t newest = log->has_end ? log->end.newest_segment : 0;
-    if (newest == 0 || first == SAVEPOINT_UNSUPPORTED) {
-        return first;
-    }
-    enum savepoint_status status = read_segment(log, source, newest, error);
-    if (status == SAVEPOINT_OK && first != SAVEPOINT_OK) {
+    enum savepoint_status status = read_segment(log, source, 0, error);
+    uint64_t newest = log->end.newest_segment;
+    if (status == SAVEPOINT_CORRUPT) {
         log->damage_offset = 0;
+    }
+    if (newest != 0 && (status == SAVEPOINT_OK || status == SAVEPOINT_CORRUPT)) {
+        status = read_segment(log, source, newest, error);
+        if (status == SAVEPOINT_CORRUPT && log->damage_offset == SVP_NO_OFFSET) {
+            log->damage_offset = newest;
+        }
+    }
+    if (status == SAVEPOINT_CORRUPT) {
+        log->segment = (struct svp_segment){ .alignment = SVP_FILE_ALIGNMENT };
+        return SAVEPOINT_OK;
     }
     return status;
 }

@@ -19,6 +19,8 @@ void savepoint_id_format(const struct savepoint_id *id, char text[SAVEPOINT_ID_T
     text[SAVEPOINT_ID_TEXT_BYTES - 1] = '\0';
 }
 
+static const char label_mark[] = "label:";
+
 struct wanted {                 /* what one walk over all snapshots looks for */
     const char *label;          /* "" : none */
     char prefix[ID_DIGITS + 1]; /* lower case; "" : none */
@@ -82,7 +84,6 @@ static bool as_prefix(char *prefix, const char *text)
 static enum savepoint_status find_by_walk(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                           const char *name, struct savepoint_error *error)
 {
-    static const char label_mark[] = "label:";
     struct wanted wanted = { .label = name };
     if (strncmp(name, label_mark, sizeof label_mark - 1) == 0) {
         wanted.label = name + sizeof label_mark - 1;
@@ -163,6 +164,11 @@ enum savepoint_status svp_catalog_find(const struct svp_catalog *catalog, struct
     char name[SAVEPOINT_LABEL_BYTES + 8];
     uint64_t generations = 0;
     struct savepoint_snapshot found;
+    /* A label may hold a tilde: label:NAME is tried whole first. */
+    if (strncmp(expression, label_mark, sizeof label_mark - 1) == 0 && strchr(expression, '~') != NULL &&
+        find_by_walk(catalog, snapshot, expression, NULL) == SAVEPOINT_OK) {
+        return SAVEPOINT_OK;
+    }
     if (!split(expression, name, sizeof name, &generations)) {
         return svp_status_fail(
             error, SAVEPOINT_INVALID, "find",

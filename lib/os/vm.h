@@ -14,7 +14,8 @@ int svp_vm_map(uintptr_t address, size_t bytes, size_t reserve_bytes);
 int svp_vm_extend(uintptr_t address, size_t old_bytes, size_t new_bytes);
 void svp_vm_unmap(uintptr_t address, size_t bytes);
 
-/* The window mapped regions are placed in by default; the start can be set by the environment. */
+/* The window mapped regions are placed in by default; the start can be set by the environment variable
+ * SAVEPOINT_MAP_BASE. 0: that is set, and is no multiple of 64 KiB. */
 uintptr_t svp_vm_map_base(void);
 
 #endif

@@ -67,6 +67,6 @@ uintptr_t svp_vm_map_base(void)
     const char *text = getenv("SAVEPOINT_MAP_BASE");
     char *end = NULL;
     unsigned long long base = text != NULL ? strtoull(text, &end, 0) : 0;
-    bool usable = text != NULL && end != text && *end == '\0' && base != 0 && base % 65536 == 0;
-    return usable ? (uintptr_t)base : (uintptr_t)MAP_BASE;
+    bool usable = text != NULL && end != text && *end == '\0' && base % 65536 == 0 && text[0] != '-';
+    return text == NULL ? (uintptr_t)MAP_BASE : usable ? (uintptr_t)base : 0;
 }

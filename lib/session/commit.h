@@ -5,7 +5,7 @@
 #include "session/session.h"
 
 /* The worker: commits takes in order until the session closes. */
-void svp_commit_run(void *session);
+void svp_commit_run(void *argument); /* a struct savepoint */
 
 /* Reads what the next commit needs to know of its parent: identity, depth, levels, table of regions. Offset 0: no
  * parent. On failure the history is unchanged. */

@@ -51,6 +51,11 @@ static enum savepoint_status place(struct savepoint *session, struct placement *
                                    const struct savepoint_region_options *options, struct savepoint_error *error)
 {
     uintptr_t behind = svp_vm_map_base();
+    if (behind == 0) {
+        return svp_status_fail(
+            error, SAVEPOINT_INVALID, "map",
+            "the environment variable SAVEPOINT_MAP_BASE must be a multiple of 64 KiB, such as 0x110000000000");
+    }
     enum savepoint_status status = recorded_places(session, name, &place->address, &behind, error);
     if (status != SAVEPOINT_OK) {
         return status;
@@ -97,8 +102,10 @@ static enum savepoint_status map_at(struct placement *place, const char *name, s
                                name, place->address);
     }
     return code == 0 ? SAVEPOINT_OK
-                     : svp_status_os(error, code, "map", "region '%.80s': cannot map %zu bytes at %#" PRIxPTR, name,
-                                     place->bytes, place->address);
+                     : svp_status_os(error, code, "map",
+                                     "region '%.80s': cannot map %zu bytes at %#" PRIxPTR
+                                     " with a reserve of %zu (see reserve_bytes)",
+                                     name, place->bytes, place->address, place->reserve_bytes);
 }
 
 enum savepoint_status savepoint_map(struct savepoint *session, void **base, const char *name, size_t bytes,

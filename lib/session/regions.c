@@ -9,6 +9,7 @@
 #include "session/region.h"
 #include "session/regions.h"
 #include "status.h"
+#include "utf8.h"
 
 struct svp_region *svp_session_region(const struct savepoint *session, const char *name)
 {
@@ -26,6 +27,9 @@ svp_regions_check_name(const struct savepoint *session, const char *name, struct
     if (name == NULL || name[0] == '\0' || strlen(name) >= SAVEPOINT_NAME_BYTES) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "watch", "a region needs a name of 1 to %d bytes",
                                SAVEPOINT_NAME_BYTES - 1);
+    }
+    if (!svp_utf8_valid(name)) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "watch", "a region's name must be UTF-8 text");
     }
     if (svp_session_region(session, name) != NULL) {
         return svp_status_fail(error, SAVEPOINT_EXISTS, "watch",

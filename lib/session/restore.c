@@ -134,7 +134,7 @@ static enum savepoint_status report_progress(struct svp_restore *restore, struct
 static enum savepoint_status
 decode_all(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
-    struct svp_decoded scratch;
+    struct svp_decoded scratch = { 0 };
     struct svp_decoded *to = restore->decoded;
     for (size_t i = 0; i < restore->part_count; i++) {
         struct svp_restore_part *part = &restore->parts[i];

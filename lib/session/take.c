@@ -8,6 +8,7 @@
 #include "session/region.h"
 #include "session/takes.h"
 #include "status.h"
+#include "utf8.h"
 
 static enum savepoint_status
 check_take(struct savepoint *session, const struct savepoint_take_options *options, struct savepoint_error *error)
@@ -25,6 +26,9 @@ check_take(struct savepoint *session, const struct savepoint_take_options *optio
     if (options->label != NULL && strlen(options->label) >= SAVEPOINT_LABEL_BYTES) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "take", "a label has at most %d bytes",
                                SAVEPOINT_LABEL_BYTES - 1);
+    }
+    if (options->label != NULL && !svp_utf8_valid(options->label)) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "the label is not UTF-8 text");
     }
     if ((unsigned)options->durability > SAVEPOINT_NONE) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "take", "durability %d is not known",

@@ -80,8 +80,8 @@ static bool open_page(struct svp_fault_range *range, uintptr_t address)
 {
     size_t page_count = range->bytes / range->page_bytes;
     size_t page = (address - range->start) / range->page_bytes;
-    size_t first = page;
-    size_t end = page + 1;
+    size_t first;
+    size_t end;
     bool opened;
     for (size_t block = 1;; block *= 2) {
         first = page - page % block;

@@ -143,7 +143,7 @@ static void finish_oldest(struct program *program)
     enum savepoint_status status = savepoint_wait(program->session, take->ticket, &snapshot, &error);
     if (status != SAVEPOINT_OK) {
         PROGRAM_CHECK(program, status == SAVEPOINT_IO || status == SAVEPOINT_NO_SPACE);
-        PROGRAM_CHECK(program, fault_count() > program->faults_seen);
+        PROGRAM_CHECK(program, bad_disk_count() > program->faults_seen);
         program->counts->failed_takes++;
         model_commit(model, NULL);
         return;
@@ -164,7 +164,7 @@ void program_settle(struct program *program)
     while (program->model.pending_count > 0) {
         finish_oldest(program);
     }
-    program->faults_seen = fault_count();
+    program->faults_seen = bad_disk_count();
 }
 
 static void take(struct program *program)
@@ -195,7 +195,7 @@ static void take(struct program *program)
 /* The next takes meet a full or broken disk. */
 static void fail(struct program *program)
 {
-    fault_arm(1 + (int)program_below(program, 4));
+    bad_disk_arm(1 + (int)program_below(program, 4));
 }
 
 /* ---- restoring */

@@ -3,7 +3,7 @@
 #define PROGRAM_H
 
 #include "check.h"
-#include "fault.h"
+#include "bad_disk.h"
 #include "model.h"
 
 enum { PROGRAM_PAGES_MAX = 24, PROGRAM_MAPPED_PAGES = 16, PROGRAM_OWNED = 2 };

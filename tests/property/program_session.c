@@ -137,7 +137,7 @@ static void close_session(struct program *program)
     program_settle(program);
     PROGRAM_STATUS(program, savepoint_close(program->session, &error), SAVEPOINT_OK, &error);
     program->session = NULL;
-    fault_arm(0);
+    bad_disk_arm(0);
     while (program->model.live.region_count > 0) {
         model_remove_region(&program->model.live, program->model.live.regions[0].name);
     }
@@ -191,7 +191,7 @@ void program_open(struct program *program, const char *backend, uint64_t seed, s
                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         PROGRAM_CHECK(program, program->arenas[i] != MAP_FAILED);
     }
-    program->faults_seen = fault_count();
+    program->faults_seen = bad_disk_count();
     open_session(program);
     add_regions_for_head(program, false);
     resume(program);

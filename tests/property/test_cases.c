@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "fault.h"
+#include "bad_disk.h"
 #include "model.h"
 
 enum { PAGE = MODEL_PAGE_BYTES, PAGES = 40 };
@@ -80,7 +80,7 @@ CHECK_TEST(cases, page_of_a_failed_take_is_stored_by_the_next)
     scribble(&fixture, 0, 3);
     CHECK_OK(take(&fixture, NULL));
     fixture.memory[PAGE] ^= 1;
-    fault_arm(1);
+    bad_disk_arm(1);
     CHECK(take(&fixture, NULL) != SAVEPOINT_OK);
     CHECK_OK(take(&fixture, &snapshot)); /* nothing was written in between */
     CHECK_EQ(snapshot.changed_pages, 1);
@@ -98,7 +98,7 @@ CHECK_TEST(cases, page_changed_back_after_a_failed_take_is_right)
     scribble(&fixture, 0, 3);
     CHECK_OK(take(&fixture, NULL));
     fixture.memory[PAGE] ^= 1;
-    fault_arm(1);
+    bad_disk_arm(1);
     CHECK(take(&fixture, NULL) != SAVEPOINT_OK);
     fixture.memory[PAGE] ^= 1;
     CHECK_OK(take(&fixture, NULL));
@@ -119,7 +119,7 @@ CHECK_TEST(cases, takes_in_flight_behind_a_failed_one_fail_too)
         open_fixture(&fixture);
         scribble(&fixture, 0, 4);
         CHECK_OK(take(&fixture, NULL));
-        fault_arm(1 + (int)(round % 5));
+        bad_disk_arm(1 + (int)(round % 5));
         for (unsigned i = 0; i < 6; i++) {
             scribble(&fixture, 4 * i, 4);
             CHECK_OK(savepoint_take(fixture.session, &tickets[i], NULL, NULL));
@@ -127,7 +127,7 @@ CHECK_TEST(cases, takes_in_flight_behind_a_failed_one_fail_too)
         for (unsigned i = 0; i < 6; i++) {
             failed += savepoint_wait(fixture.session, tickets[i], NULL, NULL) != SAVEPOINT_OK ? 1 : 0;
         }
-        fault_arm(0);
+        bad_disk_arm(0);
         CHECK_OK(take(&fixture, NULL));
         memcpy(expected, fixture.memory, sizeof expected);
         close_and_check(&fixture, expected);
@@ -170,7 +170,7 @@ CHECK_TEST(cases, page_excluded_after_a_failed_take_leaves_the_index_sound)
     }
     scribble(&fixture, 2, PAGES - 2); /* a large batch of whole pages, and far behind it a delta */
     fixture.memory[PAGE]++;
-    fault_arm(1);
+    bad_disk_arm(1);
     CHECK(take(&fixture, NULL) != SAVEPOINT_OK);
     fixture.memory[0] = 0;
     CHECK_OK(savepoint_exclude(fixture.session, "r", PAGE, (PAGES - 1) * PAGE, NULL));

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "fault.h"
+#include "bad_disk.h"
 
 enum { PAGE = 4096, PAGES = 3, SNAPSHOTS = 3, SUBSETS = 1 << PAGES, PROGRAMS = SUBSETS * SUBSETS * SUBSETS };
 

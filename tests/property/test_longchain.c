@@ -9,7 +9,7 @@
 #include "archive/archive.h"
 #include "archive/page_map.h"
 #include "check.h"
-#include "fault.h"
+#include "bad_disk.h"
 #include "format/bytes.h"
 #include "model.h"
 

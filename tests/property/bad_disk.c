@@ -1,5 +1,5 @@
-/* fault.c - a disk that is full or broken now and then, and never slow */
-#include "fault.h"
+/* bad_disk.c - a disk that is full or broken now and then, and never slow */
+#include "bad_disk.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -13,12 +13,12 @@ int __wrap_svp_file_sync(const struct svp_file *file);
 static atomic_int countdown;
 static atomic_uint faults;
 
-void fault_arm(int writes)
+void bad_disk_arm(int writes)
 {
     atomic_store(&countdown, writes);
 }
 
-unsigned fault_count(void)
+unsigned bad_disk_count(void)
 {
     return atomic_load(&faults);
 }
