@@ -55,8 +55,8 @@ enum savepoint_status svp_append_record(struct svp_append *append, enum svp_reco
                                         struct savepoint_error *error);
 /* Where the next record will stand: bodies that name their own offset need it. */
 uint64_t svp_append_offset(const struct svp_append *append);
-/* Ends the transaction with an END that holds `wanted`'s newest_*, head, highest_sequence and snapshot_count (the rest is
- * filled in). With `sync` it is durable and sealed on OK. UNCERTAIN: the sync failed; the outcome is unknown and the
+/* Ends the transaction with an END that holds `wanted`'s newest_*, head, highest_sequence and snapshot_count (the rest
+ * is filled in). With `sync` it is durable and sealed on OK. UNCERTAIN: the sync failed; the outcome is unknown and the
  * writer poisoned. Any other failure: as if it had never begun. */
 enum savepoint_status
 svp_append_finish(struct svp_append *append, const struct svp_end *wanted, bool sync, struct savepoint_error *error);

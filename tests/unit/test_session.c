@@ -249,3 +249,31 @@ CHECK_TEST(session, an_archive_deleted_or_cut_by_somebody_else_fails_the_take)
     CHECK(strstr(error.message, "cut") != NULL);
     close_world(&world);
 }
+
+CHECK_TEST(session, text_that_is_no_utf8_and_a_bad_base_address_are_refused)
+{
+    struct world world;
+    struct savepoint_error error;
+    struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
+    struct savepoint_snapshot snapshot;
+    void *mapped;
+    open_world(&world);
+    options.label = "\xff\xfe";
+    CHECK_STATUS(savepoint_take(world.session, NULL, &options, &error), SAVEPOINT_INVALID);
+    options.label = "a~2"; /* a tilde is text, found by label: */
+    CHECK_STATUS(savepoint_take(world.session, NULL, &options, &error), SAVEPOINT_OK);
+    CHECK_STATUS(savepoint_find(world.session, &snapshot, "label:a~2", &error), SAVEPOINT_OK);
+    CHECK_STR(snapshot.label, "a~2");
+    CHECK_STATUS(savepoint_find(world.session, &snapshot, "label:b~2", &error), SAVEPOINT_NOT_FOUND);
+    static const char *const bases[] = { "zzz", "-5", "0x1001", "" };
+    for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++) {
+        setenv("SAVEPOINT_MAP_BASE", bases[i], 1);
+        CHECK_STATUS(savepoint_map(world.session, &mapped, "m", PAGE, NULL, &error), SAVEPOINT_INVALID);
+        CHECK(strstr(error.message, "SAVEPOINT_MAP_BASE") != NULL);
+    }
+    unsetenv("SAVEPOINT_MAP_BASE");
+    CHECK_STATUS(savepoint_map(world.session, &mapped, "m", PAGE, NULL, &error), SAVEPOINT_OK);
+    CHECK_STATUS(savepoint_watch(world.session, "bad\nname", world.memory, PAGE, &error), SAVEPOINT_OVERLAP);
+    CHECK(strchr(error.message, '\n') == NULL); /* messages are one line, whatever a name holds */
+    close_world(&world);
+}
