@@ -4,6 +4,7 @@
 
 #include "archive/archive.h"
 #include "archive/audit.h"
+#include "archive/replay.h"
 #include "archive/scan.h"
 #include "archive/verify.h"
 #include "options.h"
@@ -86,48 +87,86 @@ static enum savepoint_status check_records(struct check *check, struct savepoint
     return status;
 }
 
-static enum savepoint_status
-check_snapshot(struct check *check, const struct savepoint_snapshot *snapshot, struct savepoint_error *error)
+/* Notes how the check of a snapshot ended; anything but OK ends the verification. */
+static enum savepoint_status conclude(struct check *check, enum savepoint_status status, const struct savepoint_id *id,
+                                      const struct savepoint_error *found, struct savepoint_error *error)
 {
-    struct savepoint_error found = { 0 };
-    enum savepoint_status status =
-        svp_verify_snapshot(&check->archive->reader, snapshot->file_offset, check->archive->log.segment.history_uuid,
-                            &check->result.pages_checked, &check->pace, &found);
     if (status != SAVEPOINT_OK && !is_finding(status)) {
-        if (error != NULL) {
-            *error = found;
-        }
+        *error = *found;
         return status;
     }
     check->result.snapshots_checked++;
     if (status != SAVEPOINT_OK) {
         check->result.snapshots_damaged++;
-        report(check, &found, &snapshot->id);
+        report(check, found, id);
     }
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status check_snapshots(struct check *check, struct savepoint_error *error)
+static enum savepoint_status
+check_one(struct check *check, const struct savepoint_snapshot *snapshot, struct savepoint_error *error)
+{
+    struct savepoint_error found = { 0 };
+    enum savepoint_status status =
+        svp_verify_snapshot(&check->archive->reader, snapshot->file_offset, check->archive->log.segment.history_uuid,
+                            &check->result.pages_checked, &check->pace, &found);
+    return conclude(check, status, &snapshot->id, &found, error);
+}
+
+struct place { /* of one snapshot */
+    uint64_t commit_offset;
+    struct savepoint_id id;
+};
+
+/* All snapshots, newest first; damage on the way to older ones is reported. */
+static enum savepoint_status
+list_snapshots(struct check *check, struct svp_buffer *places, struct savepoint_error *error)
 {
     struct savepoint_snapshot snapshot;
     struct savepoint_error found = { 0 };
     enum savepoint_status status = svp_catalog_newest(&check->archive->catalog, &snapshot, &found);
     while (status == SAVEPOINT_OK) {
-        status = check_snapshot(check, &snapshot, error);
-        if (status != SAVEPOINT_OK) {
-            return status;
-        }
+        const struct place place = { snapshot.file_offset, snapshot.id };
+        svp_buffer_add(places, &place, sizeof place);
+        check->pace.total_bytes += snapshot.changed_pages * SVP_PAGE_BYTES;
         status = svp_catalog_previous(&check->archive->catalog, &snapshot, snapshot.file_offset, &found);
     }
-    if (is_finding(status)) { /* the way to older snapshots is broken */
+    if (is_finding(status)) {
         report(check, &found, NULL);
-        return SAVEPOINT_OK;
-    }
-    if (status != SAVEPOINT_NOT_FOUND && status != SAVEPOINT_EMPTY) {
+    } else if (status != SAVEPOINT_NOT_FOUND && status != SAVEPOINT_EMPTY) {
         *error = found;
         return status;
     }
-    return SAVEPOINT_OK;
+    return places->failed ? svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory") : SAVEPOINT_OK;
+}
+
+/* Oldest first: most snapshots then differ little from the one checked before. */
+static enum savepoint_status
+check_snapshots(struct check *check, const struct svp_buffer *places, struct savepoint_error *error)
+{
+    struct svp_replay replay = { 0 };
+    enum savepoint_status status = SAVEPOINT_OK;
+    for (size_t left = places->count / sizeof(struct place); status == SAVEPOINT_OK && left > 0; left--) {
+        struct place place;
+        struct savepoint_error found = { 0 };
+        memcpy(&place, places->bytes + (left - 1) * sizeof place, sizeof place);
+        status = svp_replay_check(&replay, &check->archive->reader, place.commit_offset,
+                                  check->archive->log.segment.history_uuid, &check->result.pages_checked, &check->pace,
+                                  &found);
+        status = conclude(check, status, &place.id, &found, error);
+    }
+    svp_replay_close(&replay);
+    return status;
+}
+
+static enum savepoint_status check_all(struct check *check, struct savepoint_error *error)
+{
+    struct svp_buffer places = { 0 };
+    enum savepoint_status status = list_snapshots(check, &places, error);
+    status = status == SAVEPOINT_OK ? check_records(check, error) : status;
+    status = status == SAVEPOINT_OK ? check_snapshots(check, &places, error) : status;
+    svp_buffer_free(&places);
+    return status;
 }
 
 /* What opening had already seen behind the last good transaction. */
@@ -149,16 +188,6 @@ static void report_tail(struct check *check)
     }
 }
 
-/* The bytes all snapshots decode to: what the progress is measured by. */
-static uint64_t bytes_to_decode(const struct savepoint_archive *archive)
-{
-    struct savepoint_snapshot newest;
-    if (svp_catalog_newest(&archive->catalog, &newest, NULL) != SAVEPOINT_OK) {
-        return 0;
-    }
-    return newest.region_pages * SVP_PAGE_BYTES * archive->catalog.end.snapshot_count;
-}
-
 enum savepoint_status
 savepoint_archive_verify(struct savepoint_archive *archive, struct savepoint_verify_result *result,
                          const struct savepoint_verify_options *options, struct savepoint_error *error)
@@ -178,12 +207,11 @@ savepoint_archive_verify(struct savepoint_archive *archive, struct savepoint_ver
     check.pace.user = check.options->progress_user;
     if (check.options->snapshot != NULL) {
         check.pace.total_bytes = check.options->snapshot->region_pages * SVP_PAGE_BYTES;
-        status = check_snapshot(&check, check.options->snapshot, detail);
+        status = check_one(&check, check.options->snapshot, detail);
     } else {
-        check.pace.total_bytes = archive->log.committed_bytes + bytes_to_decode(archive);
+        check.pace.total_bytes = archive->log.committed_bytes;
         report_tail(&check);
-        status = check_records(&check, detail);
-        status = status == SAVEPOINT_OK ? check_snapshots(&check, detail) : status;
+        status = check_all(&check, detail);
     }
     if (status == SAVEPOINT_OK) {
         *result = check.result;

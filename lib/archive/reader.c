@@ -60,7 +60,7 @@ load_index(struct svp_reader *reader, struct svp_index *index, uint64_t commit_o
     }
     svp_buffer_free(&body);
     if (commit_status == SAVEPOINT_OK && status == SAVEPOINT_CORRUPT) {
-        status = svp_rebuild_index(reader->source, index, &commit, commit_offset, error);
+        status = svp_rebuild_index(reader, index, &commit, commit_offset, error);
     }
     return status;
 }

@@ -2,13 +2,12 @@
 #ifndef SVP_REBUILD_H
 #define SVP_REBUILD_H
 
-#include "archive/source.h"
-#include "format/index.h"
+#include "archive/reader.h"
 
 /* Makes the list of the PAGES records of a commit's own transaction; it continues at the commit's base. CORRUPT when
  * one of those records is damaged too: nobody can tell which pages were in it. */
 enum savepoint_status
-svp_rebuild_index(const struct svp_source *source, struct svp_index *index, const struct svp_commit *commit,
+svp_rebuild_index(struct svp_reader *reader, struct svp_index *index, const struct svp_commit *commit,
                   uint64_t commit_offset, struct savepoint_error *error);
 
 #endif

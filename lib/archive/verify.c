@@ -90,10 +90,14 @@ static enum savepoint_status check_metadata(const struct svp_source *source, con
     return status;
 }
 
-static enum savepoint_status
-check_identity(const struct svp_source *source, const struct svp_commit *commit, const struct svp_buffer *state,
-               const uint8_t history_uuid[16], uint64_t commit_offset, struct savepoint_error *error)
+enum savepoint_status
+svp_verify_identity(const struct svp_source *source, const struct svp_commit *commit, const struct svp_buffer *state,
+                    const uint8_t history_uuid[16], uint64_t commit_offset, struct savepoint_error *error)
 {
+    enum savepoint_status status = check_metadata(source, commit, commit_offset, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
     if (state->failed) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory");
     }
@@ -128,9 +132,8 @@ svp_verify_snapshot(struct svp_reader *reader, uint64_t commit_offset, const uin
         status = maps != NULL ? check_regions(reader, &table, maps, commit_offset, &state, pages_checked, pace, error)
                               : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory");
     }
-    status = status == SAVEPOINT_OK ? check_metadata(reader->source, &commit, commit_offset, error) : status;
     status = status == SAVEPOINT_OK
-                 ? check_identity(reader->source, &commit, &state, history_uuid, commit_offset, error)
+                 ? svp_verify_identity(reader->source, &commit, &state, history_uuid, commit_offset, error)
                  : status;
     for (uint32_t i = 0; maps != NULL && i < table.count; i++) {
         svp_page_map_close(&maps[i]);

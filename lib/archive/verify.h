@@ -15,6 +15,10 @@ struct svp_verify_pace {
 enum savepoint_status
 svp_verify_snapshot(struct svp_reader *reader, uint64_t commit_offset, const uint8_t history_uuid[16],
                     uint64_t *pages_checked, struct svp_verify_pace *pace, struct savepoint_error *error);
+/* Compares metadata hash, state root (the hash of `state`) and id of a snapshot with its contents. */
+enum savepoint_status
+svp_verify_identity(const struct svp_source *source, const struct svp_commit *commit, const struct svp_buffer *state,
+                    const uint8_t history_uuid[16], uint64_t commit_offset, struct savepoint_error *error);
 /* Counts bytes and calls the progress callback now and then. */
 enum savepoint_status svp_verify_step(struct svp_verify_pace *pace, uint64_t bytes, struct savepoint_error *error);
 
