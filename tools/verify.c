@@ -11,25 +11,24 @@
 #include "progress.h"
 #include "text.h"
 
-static const char help[] =
-    "Examples:\n"
-    "  savepoint verify game.svp              the whole archive\n"
-    "  savepoint verify game.svp HEAD         one snapshot and all it rests on\n"
-    "  savepoint verify -q game.svp && cp game.svp /backup/\n"
-    "\n"
-    "Usage: savepoint verify [OPTIONS] ARCHIVE [SNAPSHOT]\n"
-    "\n"
-    "Reads everything, decodes every page and compares the hashes. Each finding tells what is\n"
-    "damaged, where, and which snapshot it belongs to.\n"
-    "\n"
-    "Exit code: 0 no damage (a torn tail is none), 1 damage found, 5 not an archive or from a\n"
-    "newer savepoint, 6 so damaged that nothing could be checked.\n"
-    "\n"
-    "Options:\n"
-    "  -q, --quiet        findings only\n"
-    "  -j, --json         one JSON object a line: findings, then the summary\n"
-    "      --color WHEN   auto, always, or never\n"
-    "  -h, --help         this text\n";
+static const char help[] = "Examples:\n"
+                           "  savepoint verify game.svp              the whole archive\n"
+                           "  savepoint verify game.svp HEAD         one snapshot and all it rests on\n"
+                           "  savepoint verify -q game.svp && cp game.svp /backup/\n"
+                           "\n"
+                           "Usage: savepoint verify [OPTIONS] ARCHIVE [SNAPSHOT]\n"
+                           "\n"
+                           "Reads everything, decodes every page and compares the hashes. Each finding tells what is\n"
+                           "damaged, where, and which snapshot it belongs to.\n"
+                           "\n"
+                           "Exit code: 0 no damage (a torn tail is none), 1 damage found, 5 not an archive or from a\n"
+                           "newer savepoint, 6 so damaged that nothing could be checked.\n"
+                           "\n"
+                           "Options:\n"
+                           "  -q, --quiet        findings only\n"
+                           "  -j, --json         one JSON object a line: findings, then the summary\n"
+                           "      --color WHEN   auto, always, or never\n"
+                           "  -h, --help         this text\n";
 
 struct verify {
     struct archive archive;
