@@ -453,6 +453,30 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_archive_read(struct savepoint_archive *archive, void *buffer, const struct savepoint_snapshot *snapshot,
                        const char *region, uint64_t offset, size_t bytes, struct savepoint_error *error);
 
+/* One page that a snapshot stored. */
+enum savepoint_change_kind {
+    SAVEPOINT_CHANGE_ZERO = 1,  /* it became, or began as, 4096 zero bytes */
+    SAVEPOINT_CHANGE_WHOLE = 2, /* stored whole: new, or no longer close to its version before */
+    SAVEPOINT_CHANGE_DELTA = 3  /* stored as the difference to its version before */
+};
+struct savepoint_change {
+    uint32_t region_id;     /* as in struct savepoint_region */
+    uint32_t kind;          /* enum savepoint_change_kind */
+    uint64_t page;          /* index in the region */
+    uint32_t changed_bytes; /* that differ from the version before; 4096 where that was not compared */
+    uint32_t stored_bytes;  /* its share of the compressed payload */
+    const char *coder;      /* its name in format/SPEC.md; static string */
+};
+/* Returns 0 to go on, anything else to stop with SAVEPOINT_CANCELLED. Must not use the archive. */
+typedef int savepoint_change_report(void *user, const struct savepoint_change *change);
+
+/* Reports every page that a snapshot stored, in the order of the archive: ascending within a batch, not from one
+ * batch to the next. Costs one read of the snapshot's own records, whatever the length of the history.
+ * Errors: CORRUPT (what was reported before stays true), UNSUPPORTED, CANCELLED, IO, NO_MEMORY, INVALID. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_changes(struct savepoint_archive *archive, const struct savepoint_snapshot *snapshot,
+                          savepoint_change_report *report, void *user, struct savepoint_error *error);
+
 /* Copies the first metadata value of `type` to `buffer` and its size to `value_bytes`. With capacity 0 only
  * the size is told (`buffer` may be NULL); a smaller capacity than the value gives LIMIT. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
