@@ -7,6 +7,7 @@
 #include "format/memory.h"
 #include "session/encode.h"
 #include "session/span.h"
+#include "session/staging.h"
 #include "session/takes.h"
 #include "status.h"
 
@@ -236,7 +237,7 @@ write_pages(struct savepoint *session, struct svp_take *take, struct savepoint_e
                 svp_take_fail(session, take, status, error);
             }
         }
-        svp_take_release(session, chunk);
+        svp_staging_release(session, chunk);
     }
     enum savepoint_status status = svp_take_status(session, take);
     return status == SAVEPOINT_OK ? svp_encode_flush(session, error) : status;

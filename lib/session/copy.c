@@ -8,7 +8,7 @@
 #elif defined(__GNUC__)
 #define UNCHECKED                                                                                                      \
     __attribute__((no_sanitize("address"), no_sanitize("thread"), noinline,                                            \
-                   optimize("no-tree-loop-distribute-patterns")))
+                   optimize("O3", "no-tree-loop-distribute-patterns")))
 #else
 #define UNCHECKED
 #endif
@@ -22,7 +22,7 @@ typedef uint64_t any_word;
 UNCHECKED void svp_copy_live(void *to, const void *live, size_t bytes)
 {
     /* A loop of words, not memcpy: the sanitizers intercept memcpy whatever the attributes say. The compiler makes
-     * vector code of it; volatile would forbid that. */
+     * vector code of it (gcc from level 3 on); volatile would forbid that. */
     any_word *to_words = to;
     const any_word *live_words = live;
     for (size_t i = 0; i < bytes / sizeof *to_words; i++) {

@@ -10,10 +10,11 @@
 #include "session/encode.h"
 #include "options.h"
 #include "session/region.h"
+#include "session/staging.h"
 #include "session/takes.h"
 #include "status.h"
 
-#define STAGING_DEFAULT (UINT64_C(64) << 20)
+#define STAGING_DEFAULT (UINT64_C(256) << 20)
 #define COMPARE_MAX_DEFAULT (UINT64_C(256) << 10)
 #define RESTORE_DEFAULT (UINT64_C(256) << 20)
 enum { LEVEL_MIN = -7, LEVEL_MAX = 19 };
@@ -148,6 +149,7 @@ static void free_session(struct savepoint *session)
     svp_memory_free(session->results);
     svp_memory_free(session->runs);
     svp_encode_close(&session->encoder);
+    svp_staging_free(session->staging.spare);
     svp_buffer_free(&session->history.regions_body);
     svp_condition_close(session->changed);
     svp_mutex_close(session->mutex);

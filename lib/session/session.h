@@ -76,6 +76,14 @@ struct svp_chunk { /* staged pages of one region, in order */
     uint8_t bytes[SVP_CHUNK_PAGES * SVP_PAGE_BYTES];
 };
 
+struct svp_staging {     /* memory for chunks: what is in use, and what is kept for the next take */
+    uint64_t used_bytes; /* of chunks between staging and encoding */
+    uint64_t peak_bytes; /* the most in use since a take last ended */
+    uint64_t kept_bytes; /* what recent takes needed: spare chunks beyond it are freed */
+    uint64_t spare_bytes;
+    struct svp_chunk *spare;
+};
+
 struct svp_capture { /* what a take holds of one region, to be given back should it fail */
     struct svp_region *region;
     struct svp_pageset captured;
@@ -160,7 +168,7 @@ struct savepoint {
     bool stopping;
     bool restoring;
     bool writer_poisoned;
-    uint64_t staged_bytes;
+    struct svp_staging staging;
     struct savepoint_statistics statistics;
     struct svp_result *results; /* SVP_RESULTS, by ticket modulo */
 

@@ -6,6 +6,7 @@
 #include "session/copy.h"
 #include "options.h"
 #include "session/region.h"
+#include "session/staging.h"
 #include "session/takes.h"
 #include "status.h"
 #include "utf8.h"
@@ -155,7 +156,7 @@ static bool stage_region(struct savepoint *session, struct svp_take *take, struc
 {
     uint64_t page = svp_pageset_next(&capture->captured, 0);
     while (page != SVP_PAGESET_NONE) {
-        struct svp_chunk *chunk = svp_take_chunk(session, take);
+        struct svp_chunk *chunk = svp_staging_chunk(session, take);
         if (chunk == NULL) {
             return false;
         }

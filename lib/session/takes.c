@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/memory.h"
+#include "session/staging.h"
 #include "status.h"
 
 void svp_take_free(struct svp_take *take)
@@ -15,11 +16,7 @@ void svp_take_free(struct svp_take *take)
         svp_pageset_close(&take->captures[i].captured);
         svp_pageset_close(&take->captures[i].no_base);
     }
-    while (take->first_chunk != NULL) {
-        struct svp_chunk *chunk = take->first_chunk;
-        take->first_chunk = chunk->next;
-        svp_memory_free(chunk);
-    }
+    svp_staging_free(take->first_chunk);
     svp_buffer_free(&take->metadata);
     svp_memory_free(take->captures);
     svp_memory_free(take);
@@ -65,56 +62,6 @@ enum savepoint_status svp_take_status(struct savepoint *session, const struct sv
     return status;
 }
 
-/* Waits until staging one more chunk stays in the budget, or nothing is staged at all; false: the take has failed. */
-static bool reserve_staging(struct savepoint *session, const struct svp_take *take)
-{
-    bool waited = false;
-    svp_mutex_lock(session->mutex);
-    while (take->status == SAVEPOINT_OK && session->staged_bytes > 0 &&
-           session->staged_bytes + sizeof(struct svp_chunk) > session->options.staging_bytes) {
-        waited = true;
-        svp_condition_wait(session->changed, session->mutex);
-    }
-    session->statistics.staging_waits += waited ? 1 : 0;
-    session->staged_bytes += sizeof(struct svp_chunk);
-    if (session->staged_bytes > session->statistics.staging_bytes_max) {
-        session->statistics.staging_bytes_max = session->staged_bytes;
-    }
-    bool alive = take->status == SAVEPOINT_OK;
-    svp_mutex_unlock(session->mutex);
-    return alive;
-}
-
-static void return_staging(struct savepoint *session)
-{
-    svp_mutex_lock(session->mutex);
-    session->staged_bytes -= sizeof(struct svp_chunk);
-    svp_condition_wake_all(session->changed);
-    svp_mutex_unlock(session->mutex);
-}
-
-struct svp_chunk *svp_take_chunk(struct savepoint *session, struct svp_take *take)
-{
-    struct svp_chunk *chunk = NULL;
-    if (reserve_staging(session, take)) {
-        chunk = svp_memory_alloc(sizeof *chunk);
-        if (chunk == NULL) {
-            struct savepoint_error error;
-            svp_status_fail(&error, SAVEPOINT_NO_MEMORY, "take",
-                            "no memory to stage pages; they go into the next take");
-            svp_take_fail(session, take, SAVEPOINT_NO_MEMORY, &error);
-        }
-    }
-    if (chunk == NULL) {
-        return_staging(session);
-        return NULL;
-    }
-    chunk->next = NULL;
-    chunk->count = 0;
-    chunk->no_base = 0;
-    return chunk;
-}
-
 void svp_take_stage(struct savepoint *session, struct svp_take *take, struct svp_chunk *chunk)
 {
     svp_mutex_lock(session->mutex);
@@ -125,7 +72,10 @@ void svp_take_stage(struct savepoint *session, struct svp_take *take, struct svp
     }
     take->last_chunk = chunk;
     session->statistics.pages_captured += chunk->count;
-    svp_condition_wake_all(session->changed);
+    /* During the pause the caller has the machine for itself; the worker helps only where memory runs short. */
+    if (session->staging.used_bytes > session->options.staging_bytes / 2) {
+        svp_condition_wake_all(session->changed);
+    }
     svp_mutex_unlock(session->mutex);
 }
 
@@ -153,12 +103,6 @@ struct svp_chunk *svp_take_unstage(struct savepoint *session, struct svp_take *t
     }
     svp_mutex_unlock(session->mutex);
     return chunk;
-}
-
-void svp_take_release(struct savepoint *session, struct svp_chunk *chunk)
-{
-    svp_memory_free(chunk);
-    return_staging(session);
 }
 
 /* With the mutex held: the take's pages differ from what is committed, and have no usable base. */
@@ -212,8 +156,10 @@ void svp_take_finish(struct savepoint *session, struct svp_take *take, const str
     if (session->first_take == NULL) {
         session->last_take = NULL;
     }
+    struct svp_chunk *surplus = svp_staging_settle(&session->staging);
     svp_condition_wake_all(session->changed);
     svp_mutex_unlock(session->mutex);
+    svp_staging_free(surplus);
     svp_take_free(take);
 }
 

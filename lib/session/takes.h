@@ -9,16 +9,13 @@ void svp_take_free(struct svp_take *take); /* NULL does nothing */
  * complete. */
 void svp_take_enqueue(struct savepoint *session, struct svp_take *take);
 
-/* Caller: an empty chunk, after waiting for room in the staging budget. NULL: the take has failed (also for want of
- * memory) and nothing more need be staged. */
-struct svp_chunk *svp_take_chunk(struct savepoint *session, struct svp_take *take);
+/* Caller: hands a filled chunk to the worker. */
 void svp_take_stage(struct savepoint *session, struct svp_take *take, struct svp_chunk *chunk);
 
 /* Worker: the oldest take in flight, after waiting for one; NULL: the session is closing and none is left. */
 struct svp_take *svp_take_next(struct savepoint *session);
 /* Worker: the next staged chunk, after waiting for it; NULL: there are no more. */
 struct svp_chunk *svp_take_unstage(struct savepoint *session, struct svp_take *take);
-void svp_take_release(struct savepoint *session, struct svp_chunk *chunk);
 /* Worker: notes the first failure of a take, so that staging stops. */
 void svp_take_fail(struct savepoint *session, struct svp_take *take, enum savepoint_status status,
                    const struct savepoint_error *error);

@@ -1,0 +1,108 @@
+/* staging.c - memory for captured pages between the pause and the worker
+ *
+ * Chunks are used again: touching fresh memory costs more than copying a page into it, and it would do so during the
+ * pause. */
+#include "session/staging.h"
+
+#include "format/memory.h"
+#include "session/takes.h"
+#include "status.h"
+
+static struct svp_chunk *pop_spare(struct svp_staging *staging)
+{
+    struct svp_chunk *chunk = staging->spare;
+    if (chunk != NULL) {
+        staging->spare = chunk->next;
+        staging->spare_bytes -= sizeof *chunk;
+    }
+    return chunk;
+}
+
+/* Waits until one more chunk stays in the budget, or nothing is staged at all; false: the take has failed. */
+static bool reserve(struct savepoint *session, const struct svp_take *take, struct svp_chunk **spare)
+{
+    struct svp_staging *staging = &session->staging;
+    bool waited = false;
+    svp_mutex_lock(session->mutex);
+    while (take->status == SAVEPOINT_OK && staging->used_bytes > 0 &&
+           staging->used_bytes + sizeof(struct svp_chunk) > session->options.staging_bytes) {
+        waited = true;
+        svp_condition_wait(session->changed, session->mutex);
+    }
+    session->statistics.staging_waits += waited ? 1 : 0;
+    bool alive = take->status == SAVEPOINT_OK;
+    if (alive) {
+        staging->used_bytes += sizeof(struct svp_chunk);
+        staging->peak_bytes = staging->used_bytes > staging->peak_bytes ? staging->used_bytes : staging->peak_bytes;
+        *spare = pop_spare(staging);
+    }
+    if (staging->used_bytes > session->statistics.staging_bytes_max) {
+        session->statistics.staging_bytes_max = staging->used_bytes;
+    }
+    svp_mutex_unlock(session->mutex);
+    return alive;
+}
+
+static void give_up(struct savepoint *session, struct svp_take *take)
+{
+    struct savepoint_error error;
+    svp_mutex_lock(session->mutex);
+    session->staging.used_bytes -= sizeof(struct svp_chunk);
+    svp_mutex_unlock(session->mutex);
+    svp_status_fail(&error, SAVEPOINT_NO_MEMORY, "take", "no memory to stage pages; they go into the next take");
+    svp_take_fail(session, take, SAVEPOINT_NO_MEMORY, &error);
+}
+
+struct svp_chunk *svp_staging_chunk(struct savepoint *session, struct svp_take *take)
+{
+    struct svp_chunk *chunk = NULL;
+    if (!reserve(session, take, &chunk)) {
+        return NULL;
+    }
+    if (chunk == NULL) {
+        chunk = svp_memory_alloc(sizeof *chunk);
+    }
+    if (chunk == NULL) {
+        give_up(session, take);
+        return NULL;
+    }
+    chunk->next = NULL;
+    chunk->count = 0;
+    chunk->no_base = 0;
+    return chunk;
+}
+
+void svp_staging_release(struct savepoint *session, struct svp_chunk *chunk)
+{
+    struct svp_staging *staging = &session->staging;
+    svp_mutex_lock(session->mutex);
+    chunk->next = staging->spare;
+    staging->spare = chunk;
+    staging->spare_bytes += sizeof *chunk;
+    staging->used_bytes -= sizeof *chunk;
+    svp_condition_wake_all(session->changed);
+    svp_mutex_unlock(session->mutex);
+}
+
+struct svp_chunk *svp_staging_settle(struct svp_staging *staging)
+{
+    struct svp_chunk *surplus = NULL;
+    uint64_t faded = staging->kept_bytes - staging->kept_bytes / 4;
+    staging->kept_bytes = staging->peak_bytes > faded ? staging->peak_bytes : faded;
+    staging->peak_bytes = staging->used_bytes;
+    while (staging->spare_bytes + staging->used_bytes > staging->kept_bytes && staging->spare != NULL) {
+        struct svp_chunk *chunk = pop_spare(staging);
+        chunk->next = surplus;
+        surplus = chunk;
+    }
+    return surplus;
+}
+
+void svp_staging_free(struct svp_chunk *chunks)
+{
+    while (chunks != NULL) {
+        struct svp_chunk *next = chunks->next;
+        svp_memory_free(chunks);
+        chunks = next;
+    }
+}

@@ -1,0 +1,16 @@
+/* staging.h - memory for captured pages between the pause and the worker: a budget, and chunks used again */
+#ifndef SVP_STAGING_H
+#define SVP_STAGING_H
+
+#include "session/session.h"
+
+/* Caller: an empty chunk, after waiting for room in the budget. NULL: the take has failed (also for want of memory)
+ * and nothing more need be staged. */
+struct svp_chunk *svp_staging_chunk(struct savepoint *session, struct svp_take *take);
+/* Worker: the chunk has been encoded. */
+void svp_staging_release(struct savepoint *session, struct svp_chunk *chunk);
+/* With the mutex held, when a take has ended: the chunks that recent takes did not need, for svp_staging_free. */
+struct svp_chunk *svp_staging_settle(struct svp_staging *staging);
+void svp_staging_free(struct svp_chunk *chunks); /* and all behind it; without the mutex */
+
+#endif
