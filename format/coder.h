@@ -34,6 +34,7 @@ struct svp_coder {
     bool has_base;   /* decoding starts from an earlier version of the page */
     bool has_hashes; /* page hashes are stored */
     bool packs;      /* the payload may be compressed */
+    bool reversible; /* decoding onto the newer version gives the base back */
 
     /* Bytes this page will about take in a payload before packing, from the counts of a comparison with its
      * base (`changes` is all that may be looked at); UNSUITABLE when this coder cannot or should not. */

@@ -100,6 +100,7 @@ const struct svp_coder svp_coder_xor_runs = {
     .has_base = true,
     .has_hashes = true,
     .packs = true,
+    .reversible = true,
     .estimate = estimate,
     .encode = encode,
     .size_fits = size_fits,

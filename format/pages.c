@@ -104,19 +104,18 @@ static bool read_base_table(struct svp_pages *pages, struct svp_cursor cursor, u
     return !cursor.bad && svp_cursor_left(&cursor) == 0;
 }
 
-enum svp_verdict
-svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint64_t record_offset, uint16_t *coder_id)
+/* The fixed head of the body, within its limits. */
+static enum svp_verdict read_head(struct svp_pages *pages, struct svp_cursor *cursor, uint16_t *coder_id)
 {
-    struct svp_cursor cursor = svp_cursor_over(body, bytes);
-    pages->region_id = svp_cursor32(&cursor);
-    *coder_id = svp_cursor16(&cursor);
-    pages->count = svp_cursor16(&cursor);
-    pages->pages[0] = svp_cursor64(&cursor);
-    uint32_t page_table_bytes = svp_cursor32(&cursor);
-    uint32_t base_table_bytes = svp_cursor32(&cursor);
-    pages->unpacked_bytes = svp_cursor32(&cursor);
-    pages->stored_bytes = svp_cursor32(&cursor);
-    if (cursor.bad || pages->count == 0 || pages->count > SVP_BATCH_PAGES_MAX || pages->region_id == 0 ||
+    pages->region_id = svp_cursor32(cursor);
+    *coder_id = svp_cursor16(cursor);
+    pages->count = svp_cursor16(cursor);
+    pages->pages[0] = svp_cursor64(cursor);
+    pages->page_table_bytes = svp_cursor32(cursor);
+    pages->base_table_bytes = svp_cursor32(cursor);
+    pages->unpacked_bytes = svp_cursor32(cursor);
+    pages->stored_bytes = svp_cursor32(cursor);
+    if (cursor->bad || pages->count == 0 || pages->count > SVP_BATCH_PAGES_MAX || pages->region_id == 0 ||
         pages->pages[0] >= SVP_REGION_BYTES_MAX / SVP_PAGE_BYTES) {
         return SVP_BAD;
     }
@@ -124,18 +123,50 @@ svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint6
     if (pages->coder == NULL) {
         return SVP_UNSUPPORTED;
     }
-    const uint8_t *page_table = svp_cursor_bytes(&cursor, page_table_bytes);
-    const uint8_t *base_table = svp_cursor_bytes(&cursor, base_table_bytes);
-    pages->hashes = svp_cursor_bytes(&cursor, pages->coder->has_hashes ? pages->count * SVP_HASH_BYTES : 0);
-    pages->payload = svp_cursor_bytes(&cursor, pages->stored_bytes);
-    if (cursor.bad || pages->stored_bytes > pages->unpacked_bytes ||
-        !pages->coder->size_fits(pages->count, pages->unpacked_bytes) ||
-        (!pages->coder->packs && pages->stored_bytes != pages->unpacked_bytes)) {
+    bool sound = pages->stored_bytes <= pages->unpacked_bytes &&
+                 pages->coder->size_fits(pages->count, pages->unpacked_bytes) &&
+                 (pages->coder->packs || pages->stored_bytes == pages->unpacked_bytes);
+    return sound ? SVP_GOOD : SVP_BAD;
+}
+
+static enum svp_verdict read_tables(struct svp_pages *pages, struct svp_cursor *cursor, uint64_t record_offset)
+{
+    const uint8_t *page_table = svp_cursor_bytes(cursor, pages->page_table_bytes);
+    const uint8_t *base_table = svp_cursor_bytes(cursor, pages->base_table_bytes);
+    pages->hashes = svp_cursor_bytes(cursor, pages->coder->has_hashes ? pages->count * SVP_HASH_BYTES : 0);
+    if (cursor->bad) {
         return SVP_BAD;
     }
-    bool sound = read_page_table(pages, svp_cursor_over(page_table, page_table_bytes)) &&
-                 read_base_table(pages, svp_cursor_over(base_table, base_table_bytes), record_offset);
+    bool sound = read_page_table(pages, svp_cursor_over(page_table, pages->page_table_bytes)) &&
+                 read_base_table(pages, svp_cursor_over(base_table, pages->base_table_bytes), record_offset);
     return sound ? SVP_GOOD : SVP_BAD;
+}
+
+enum svp_verdict svp_pages_read_tables(struct svp_pages *pages, const uint8_t *bytes, size_t count,
+                                       uint64_t record_offset, size_t *needed)
+{
+    struct svp_cursor cursor = svp_cursor_over(bytes, count);
+    uint16_t coder_id;
+    enum svp_verdict verdict = read_head(pages, &cursor, &coder_id);
+    if (verdict == SVP_GOOD) {
+        *needed = (size_t)SVP_PAGES_HEAD_BYTES + pages->page_table_bytes + pages->base_table_bytes +
+                  (pages->coder->has_hashes ? pages->count * (size_t)SVP_HASH_BYTES : 0);
+        verdict = *needed <= count ? read_tables(pages, &cursor, record_offset) : SVP_GOOD;
+    }
+    return verdict;
+}
+
+enum svp_verdict
+svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint64_t record_offset, uint16_t *coder_id)
+{
+    struct svp_cursor cursor = svp_cursor_over(body, bytes);
+    enum svp_verdict verdict = read_head(pages, &cursor, coder_id);
+    verdict = verdict == SVP_GOOD ? read_tables(pages, &cursor, record_offset) : verdict;
+    if (verdict == SVP_GOOD) {
+        pages->payload = svp_cursor_bytes(&cursor, pages->stored_bytes);
+        verdict = cursor.bad ? SVP_BAD : SVP_GOOD;
+    }
+    return verdict;
 }
 
 enum svp_verdict svp_pages_unpack(struct svp_pages *pages, struct svp_unpacker *unpacker, uint8_t *to)
@@ -159,10 +190,9 @@ int svp_pages_find(const struct svp_pages *pages, uint64_t page_index)
     return low < pages->count && pages->pages[low] == page_index ? (int)low : -1;
 }
 
-enum svp_verdict svp_pages_decode(const struct svp_pages *pages, uint32_t slot, const uint8_t *unpacked, uint8_t *page,
-                                  struct svp_hash *hash)
+enum svp_verdict
+svp_pages_check(const struct svp_pages *pages, uint32_t slot, const uint8_t *page, struct svp_hash *hash)
 {
-    pages->coder->decode(page, &pages->slots[slot], unpacked);
     if (!pages->coder->has_hashes) {
         *hash = svp_tree_zero_page();
         return SVP_GOOD;
@@ -170,4 +200,11 @@ enum svp_verdict svp_pages_decode(const struct svp_pages *pages, uint32_t slot, 
     *hash = svp_digest128(0, page, SVP_PAGE_BYTES);
     bool same = memcmp(hash->bytes, pages->hashes + slot * SVP_HASH_BYTES, SVP_HASH_BYTES) == 0;
     return same ? SVP_GOOD : SVP_BAD;
+}
+
+enum svp_verdict svp_pages_decode(const struct svp_pages *pages, uint32_t slot, const uint8_t *unpacked, uint8_t *page,
+                                  struct svp_hash *hash)
+{
+    pages->coder->decode(page, &pages->slots[slot], unpacked);
+    return svp_pages_check(pages, slot, page, hash);
 }

@@ -38,6 +38,7 @@ struct svp_pages {
     uint32_t region_id;
     const struct svp_coder *coder;
     uint32_t count;
+    uint32_t page_table_bytes, base_table_bytes;
     uint32_t unpacked_bytes, stored_bytes;
     const uint8_t *hashes;  /* count hashes, NULL when the coder has none */
     const uint8_t *payload; /* packed */
@@ -46,6 +47,11 @@ struct svp_pages {
     struct svp_slot slots[SVP_BATCH_PAGES_MAX]; /* filled by svp_pages_unpack */
 };
 
+/* Head and tables of a body of which the first bytes are at hand; its hash need not have been checked. *needed tells
+ * how many bytes that takes: with fewer only the head is read. */
+enum { SVP_PAGES_HEAD_BYTES = 32 };
+enum svp_verdict svp_pages_read_tables(struct svp_pages *pages, const uint8_t *bytes, size_t count,
+                                       uint64_t record_offset, size_t *needed);
 /* Everything but the payload's content. UNSUPPORTED: unknown coder (*coder_id tells which). */
 enum svp_verdict
 svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint64_t record_offset, uint16_t *coder_id);
@@ -53,6 +59,9 @@ svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint6
 enum svp_verdict svp_pages_unpack(struct svp_pages *pages, struct svp_unpacker *unpacker, uint8_t *to);
 /* The slot of a page, or -1. */
 int svp_pages_find(const struct svp_pages *pages, uint64_t page_index);
+/* Whether a decoded page has the hash stored for its slot; *hash gets what it has. */
+enum svp_verdict
+svp_pages_check(const struct svp_pages *pages, uint32_t slot, const uint8_t *page, struct svp_hash *hash);
 /* Makes the page of a slot (page: its base on entry, where the coder has one) and checks its hash. */
 enum svp_verdict svp_pages_decode(const struct svp_pages *pages, uint32_t slot, const uint8_t *unpacked, uint8_t *page,
                                   struct svp_hash *hash);

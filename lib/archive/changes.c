@@ -10,7 +10,7 @@ static uint32_t changed_bytes(const struct svp_cached_pages *cached, uint32_t sl
 {
     uint8_t page[SVP_PAGE_BYTES] = { 0 };
     uint32_t changed = 0;
-    cached->pages.coder->decode(page, &cached->pages.slots[slot], cached->unpacked);
+    cached->pages.coder->decode(page, &cached->pages.slots[slot], cached->unpacked.bytes);
     for (size_t i = 0; i < sizeof page; i++) {
         changed += page[i] != 0;
     }

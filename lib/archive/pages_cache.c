@@ -9,29 +9,32 @@
 
 static uint64_t bytes_of(const struct svp_cached_pages *cached)
 {
-    return sizeof *cached + cached->body.capacity + (cached->unpacked != NULL ? cached->pages.unpacked_bytes : 0);
+    return sizeof *cached + cached->body.capacity + cached->unpacked.capacity;
+}
+
+void svp_pages_cache_clear(struct svp_cached_pages *cached)
+{
+    if (cached != NULL) {
+        svp_buffer_free(&cached->body);
+        svp_buffer_free(&cached->unpacked);
+    }
 }
 
 void svp_pages_cache_drop(struct svp_reader *reader, size_t place)
 {
-    struct svp_cached_pages *cached = reader->pages[place];
-    if (cached != NULL) {
-        svp_buffer_free(&cached->body);
-        svp_memory_free(cached->unpacked);
-        svp_memory_free(cached);
-        reader->pages[place] = NULL;
-    }
+    svp_pages_cache_clear(reader->pages[place]);
+    svp_memory_free(reader->pages[place]);
+    reader->pages[place] = NULL;
 }
 
-static enum savepoint_status
-load(struct svp_reader *reader, struct svp_cached_pages *cached, uint64_t offset, struct savepoint_error *error)
+enum savepoint_status svp_pages_cache_load(const struct svp_source *source, struct svp_cached_pages *cached,
+                                           uint64_t offset, struct savepoint_error *error)
 {
     struct svp_record record;
     uint16_t coder_id = 0;
-    svp_memory_free(cached->unpacked);
-    cached->unpacked = NULL;
+    cached->is_unpacked = false;
     cached->offset = 0;
-    enum savepoint_status status = svp_source_record(reader->source, &record, &cached->body, offset, SVP_PAGES, error);
+    enum savepoint_status status = svp_source_record(source, &record, &cached->body, offset, SVP_PAGES, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -40,13 +43,29 @@ load(struct svp_reader *reader, struct svp_cached_pages *cached, uint64_t offset
     if (verdict == SVP_UNSUPPORTED) {
         return svp_status_at(error, SAVEPOINT_UNSUPPORTED, offset, "read",
                              "%s: pages are stored by coder %u, which this savepoint lacks: use a newer one",
-                             reader->source->path, coder_id);
+                             source->path, coder_id);
     }
-    status = svp_source_verdict(reader->source, verdict, offset, "batch of pages", error);
+    status = svp_source_verdict(source, verdict, offset, "batch of pages", error);
     if (status == SAVEPOINT_OK) {
         cached->offset = offset;
     }
     return status;
+}
+
+enum savepoint_status
+svp_pages_cache_unpack(const struct svp_source *source, struct svp_cached_pages *cached, struct savepoint_error *error)
+{
+    if (cached->is_unpacked) {
+        return SAVEPOINT_OK;
+    }
+    svp_buffer_clear(&cached->unpacked);
+    cached->unpacked.failed = false;
+    if (svp_buffer_reserve(&cached->unpacked, cached->pages.unpacked_bytes + (size_t)1) == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory to read", source->path);
+    }
+    enum svp_verdict verdict = svp_pages_unpack(&cached->pages, source->unpacker, cached->unpacked.bytes);
+    cached->is_unpacked = verdict == SVP_GOOD;
+    return svp_source_verdict(source, verdict, cached->offset, "batch of pages", error);
 }
 
 /* Keeps the cache within its bytes, `kept` whatever it takes. */
@@ -103,7 +122,7 @@ get(struct svp_reader *reader, struct svp_cached_pages **found, uint64_t offset,
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory to read", reader->source->path);
     }
     if (cached->offset != offset) {
-        status = load(reader, cached, offset, error);
+        status = svp_pages_cache_load(reader->source, cached, offset, error);
         trim(reader, cached);
     }
     cached->used = ++reader->clock;
@@ -126,19 +145,7 @@ enum savepoint_status svp_pages_cache_unpacked(struct svp_reader *reader, const 
     struct svp_cached_pages *found = NULL;
     enum savepoint_status status = get(reader, &found, offset, error);
     *cached = found;
-    if (status != SAVEPOINT_OK || found->unpacked != NULL) {
-        return status;
-    }
-    found->unpacked = svp_memory_alloc(found->pages.unpacked_bytes);
-    if (found->unpacked == NULL) {
-        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory to read", reader->source->path);
-    }
-    enum svp_verdict verdict = svp_pages_unpack(&found->pages, reader->source->unpacker, found->unpacked);
-    if (verdict != SVP_GOOD) {
-        svp_memory_free(found->unpacked);
-        found->unpacked = NULL;
-    }
-    return svp_source_verdict(reader->source, verdict, offset, "batch of pages", error);
+    return status == SAVEPOINT_OK ? svp_pages_cache_unpack(reader->source, found, error) : status;
 }
 
 /* The chain from a record down to one without base: offsets[0] is the newest. */
@@ -177,7 +184,7 @@ static enum savepoint_status apply(struct svp_reader *reader, uint8_t *page, str
         return status;
     }
     int slot = svp_pages_find(&cached->pages, page_index);
-    if (svp_pages_decode(&cached->pages, (uint32_t)slot, cached->unpacked, page, &origin->hash) != SVP_GOOD) {
+    if (svp_pages_decode(&cached->pages, (uint32_t)slot, cached->unpacked.bytes, page, &origin->hash) != SVP_GOOD) {
         return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read",
                              "%s: page %llu decodes to other bytes than were stored", reader->source->path,
                              (unsigned long long)page_index);

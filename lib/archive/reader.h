@@ -13,7 +13,8 @@ struct svp_cached_pages { /* one PAGES record, parsed and, once needed, unpacked
     uint64_t offset;      /* 0: empty place */
     uint64_t used;        /* clock of the last use */
     struct svp_buffer body;
-    uint8_t *unpacked; /* NULL: not yet */
+    bool is_unpacked;
+    struct svp_buffer unpacked; /* the payload, once it is */
     struct svp_pages pages;
 };
 struct svp_cached_index {

@@ -179,10 +179,9 @@ struct savepoint_options {
     uint64_t staging_bytes;     /* most memory for captured pages not yet written; 0: 256 MiB */
     uint64_t compare_max_bytes; /* where the primary is missing: largest region served by `compare`
                                    rather than `signal`; 0: 256 KiB */
-    uint64_t restore_bytes;     /* most memory for decoded pages during a restore; 0: 256 MiB */
 };
 /* clang-format off */
-#define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0, 0 }
+#define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0 }
 /* clang-format on */
 
 /* Opens the archive at `path` for writing, creating it (owner-only permissions) where it is missing.
@@ -330,7 +329,7 @@ struct savepoint_restore_options {
  * them. Waits for takes in flight, decodes and verifies every differing page before it writes any, writes
  * only pages that differ. Unsaved changes are discarded. Nothing in the file changes: HEAD moves with the next
  * take, which becomes a child of this snapshot: going on from an old one makes a branch. On error memory is
- * unchanged, unless the status is POISONED: then only a restore that succeeds makes the session usable again.
+ * unchanged.
  * Errors: NOT_FOUND, CORRUPT, MISMATCH, BAD_MEMORY, IO, NO_MEMORY, CANCELLED, FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_restore(struct savepoint *session, const struct savepoint_id *id,

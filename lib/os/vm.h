@@ -2,6 +2,7 @@
 #ifndef SVP_VM_H
 #define SVP_VM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,10 @@ int svp_vm_map(uintptr_t address, size_t bytes, size_t reserve_bytes);
 /* Makes [address + old_bytes, address + new_bytes) of a reserve memory. */
 int svp_vm_extend(uintptr_t address, size_t old_bytes, size_t new_bytes);
 void svp_vm_unmap(uintptr_t address, size_t bytes);
+
+/* Makes memory that is about to be written resident in one step rather than fault by fault; `huge`: in large pages
+ * where they fit. Contents stay as they are. Best effort: nothing depends on it but speed. */
+void svp_vm_populate(uintptr_t address, size_t bytes, bool huge);
 
 /* The window mapped regions are placed in by default; the start can be set by the environment variable
  * SAVEPOINT_MAP_BASE. 0: that is set, and is no multiple of 64 KiB. */

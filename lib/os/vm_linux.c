@@ -12,6 +12,10 @@
 #define MAP_FIXED_NOREPLACE 0x100000 /* Linux 4.17; older kernels take it as a hint, which is checked */
 #endif
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 /* Free on x86-64 and 48-bit arm64 under plain, PIE, ASan and UBSan processes; ThreadSanitizer kills a process that
  * maps there, and MemorySanitizer moves the mapping: each has a window of its own. */
 #if defined(__SANITIZE_THREAD__)
@@ -60,6 +64,14 @@ int svp_vm_extend(uintptr_t address, size_t old_bytes, size_t new_bytes)
 void svp_vm_unmap(uintptr_t address, size_t bytes)
 {
     munmap((void *)address, bytes);
+}
+
+void svp_vm_populate(uintptr_t address, size_t bytes, bool huge)
+{
+    if (huge) { /* a kernel without them refuses, and gives small ones */
+        madvise((void *)address, bytes, MADV_HUGEPAGE);
+    }
+    madvise((void *)address, bytes, MADV_POPULATE_WRITE); /* Linux 5.14; older ones refuse and fault page by page */
 }
 
 uintptr_t svp_vm_map_base(void)

@@ -40,7 +40,7 @@ void svp_encode_begin(struct svp_encoder *encoder, uint32_t depth)
     encoder->index.count = 0;
     encoder->index.kind = SVP_INDEX_LIST;
     encoder->depth = depth;
-    encoder->pages_stored = encoder->delta_bytes = encoder->key_bytes = 0;
+    encoder->runs = encoder->pages_stored = encoder->delta_bytes = encoder->key_bytes = 0;
     encoder->unchanged = encoder->zero_pages = encoder->delta_pages = encoder->whole_pages = 0;
 }
 
@@ -65,6 +65,7 @@ static void note_pages(struct svp_encoder *encoder, const struct svp_batch *batc
             state->delta_bytes = 0;
             state->key_bytes = clamp16(page_bytes);
         }
+        encoder->runs += i == 0 || batch->pages[i] != batch->pages[i - 1] + 1;
     }
     encoder->pages_stored += batch->count;
     *(coder->has_base ? &encoder->delta_bytes : &encoder->key_bytes) += sizes.stored_bytes;

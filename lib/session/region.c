@@ -10,9 +10,10 @@
 /* What a region keeps per page, for `pages` pages of zeros; false: no memory, nothing kept. */
 static bool open_pages(struct svp_region *region, uint64_t pages)
 {
-    region->shadow = svp_memory_zalloc((size_t)pages, SVP_PAGE_BYTES);
+    region->shadow_memory = svp_memory_zalloc((size_t)pages + 1, SVP_PAGE_BYTES);
+    region->shadow = region->shadow_memory + -(uintptr_t)region->shadow_memory % SVP_PAGE_BYTES;
     region->states = svp_memory_zalloc((size_t)pages, sizeof *region->states);
-    return region->shadow != NULL && region->states != NULL && svp_pageset_open(&region->excluded, pages) &&
+    return region->shadow_memory != NULL && region->states != NULL && svp_pageset_open(&region->excluded, pages) &&
            svp_pageset_open(&region->pending, pages) && svp_pageset_open(&region->no_base, pages) &&
            svp_tree_open(&region->tree, pages);
 }
@@ -23,7 +24,7 @@ static void close_pages(struct svp_region *region)
     svp_pageset_close(&region->pending);
     svp_pageset_close(&region->no_base);
     svp_tree_close(&region->tree);
-    svp_memory_free(region->shadow);
+    svp_memory_free(region->shadow_memory);
     svp_memory_free(region->states);
 }
 

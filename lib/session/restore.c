@@ -6,6 +6,7 @@
 #include "format/memory.h"
 #include "session/commit.h"
 #include "options.h"
+#include "session/place.h"
 #include "session/region.h"
 #include "status.h"
 #include "watch/mapping.h"
@@ -100,12 +101,12 @@ load_maps(struct savepoint *session, struct svp_restore *restore, struct savepoi
     return status;
 }
 
-static void find_differing(struct svp_restore_part *part, bool all)
+static void find_differing(struct svp_restore_part *part)
 {
     const struct svp_region *region = part->region;
     for (uint64_t page = 0; page < region->pages; page++) {
         bool excluded = svp_pageset_has(&region->excluded, page) || svp_region_excludes(part->entry, page);
-        bool differs = all || svp_pageset_has(&region->pending, page) || svp_pageset_has(&region->no_base, page) ||
+        bool differs = svp_pageset_has(&region->pending, page) || svp_pageset_has(&region->no_base, page) ||
                        region->states[page].record_offset != svp_page_map_get(&part->map, page);
         if (differs && !excluded) {
             svp_pageset_add(&part->differing, page, 1);
@@ -116,92 +117,70 @@ static void find_differing(struct svp_restore_part *part, bool all)
 
 /* ---- decoding */
 
-static enum savepoint_status report_progress(struct svp_restore *restore, struct savepoint_error *error)
+static enum savepoint_status report_progress(void *user, uint64_t done_pages, struct savepoint_error *error)
 {
     enum { PAGES_BETWEEN_CALLS = 4096 };
-    restore->done_pages++;
-    if (restore->options.progress == NULL || restore->done_pages % PAGES_BETWEEN_CALLS != 0) {
+    struct svp_restore *restore = user;
+    if (restore->options.progress == NULL || done_pages - restore->reported_pages < PAGES_BETWEEN_CALLS) {
         return SAVEPOINT_OK;
     }
-    if (restore->options.progress(restore->options.progress_user, restore->done_pages * SVP_PAGE_BYTES,
+    restore->reported_pages = done_pages;
+    if (restore->options.progress(restore->options.progress_user, done_pages * SVP_PAGE_BYTES,
                                   restore->differing_pages * SVP_PAGE_BYTES) != 0) {
         return svp_status_fail(error, SAVEPOINT_CANCELLED, "restore", "cancelled; memory is unchanged");
     }
     return SAVEPOINT_OK;
 }
 
-/* First pass: every differing page is decoded and verified, and kept where the budget allows. */
+/* What the shadow holds now: the version last stored, unless a take failed since. It was stored under another id when
+ * this region and that of the snapshot have only the name in common. */
+static void note_held(struct svp_restore_part *part)
+{
+    const struct svp_region *region = part->region;
+    uint64_t page = region->id == part->entry->id ? svp_pageset_next(&part->differing, 0) : SVP_PAGESET_NONE;
+    for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
+        const struct svp_page_state *state = &region->states[page];
+        if (!svp_pageset_has(&region->no_base, page)) {
+            part->pages[page].held = state->record_offset;
+            part->pages[page].origin = (struct svp_page_origin){ .links = state->links,
+                                                                 .delta_bytes = state->delta_bytes,
+                                                                 .key_bytes = state->key_bytes };
+        }
+    }
+}
+
+/* Decodes and verifies every differing page into the shadow, where it has to be in the end: no memory is needed
+ * beside it, and live memory stays as it is. */
 static enum savepoint_status
 decode_all(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
-    struct svp_decoded scratch = { 0 };
-    struct svp_decoded *to = restore->decoded;
+    struct svp_bulk_part *parts = svp_memory_alloc(restore->part_count * sizeof *parts);
+    bool enough = parts != NULL;
+    for (size_t i = 0; enough && i < restore->part_count; i++) {
+        struct svp_restore_part *part = &restore->parts[i];
+        part->pages = svp_memory_zalloc((size_t)part->region->pages, sizeof *part->pages);
+        enough = part->pages != NULL;
+        if (enough) {
+            note_held(part);
+            svp_place_expect(part, part->region->shadow, true);
+        }
+        parts[i] = (struct svp_bulk_part){ &part->map, &part->differing, part->region->shadow, part->pages };
+    }
+    enum savepoint_status status =
+        enough ? svp_bulk_decode(&session->reader, parts, restore->part_count, report_progress, restore, error)
+               : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory; nothing was changed");
+    svp_memory_free(parts);
+    return status;
+}
+
+/* The restore failed with the shadow half-way: the comparison must not trust it. */
+static void distrust_shadow(struct svp_restore *restore)
+{
     for (size_t i = 0; i < restore->part_count; i++) {
         struct svp_restore_part *part = &restore->parts[i];
-        uint64_t page = svp_pageset_next(&part->differing, 0);
-        for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
-            struct svp_decoded *decoded = to != NULL ? to++ : &scratch;
-            enum savepoint_status status =
-                svp_reader_page(&session->reader, decoded->bytes, &decoded->origin, svp_page_map_get(&part->map, page),
-                                part->entry->id, page, error);
-            status = status == SAVEPOINT_OK ? report_progress(restore, error) : status;
-            if (status != SAVEPOINT_OK) {
-                return status;
-            }
-        }
+        svp_pageset_unite(&part->region->pending, &part->differing);
+        svp_pageset_unite(&part->region->no_base, &part->differing);
     }
-    return SAVEPOINT_OK;
-}
-
-static uint16_t clamp16(uint32_t value)
-{
-    return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;
-}
-
-/* Brings one page to the target: memory, shadow, state and tree. */
-static void
-place_page(struct svp_restore *restore, struct svp_restore_part *part, uint64_t page, const struct svp_decoded *decoded)
-{
-    struct svp_region *region = part->region;
-    uint8_t *live = region->base + page * SVP_PAGE_BYTES;
-    if (memcmp(live, decoded->bytes, SVP_PAGE_BYTES) != 0) {
-        memcpy(live, decoded->bytes, SVP_PAGE_BYTES);
-        restore->written_pages++;
-    }
-    memcpy(region->shadow + page * SVP_PAGE_BYTES, decoded->bytes, SVP_PAGE_BYTES);
-    svp_tree_update(&region->tree, page, &decoded->origin.hash);
-    region->states[page] = (struct svp_page_state){
-        .record_offset = svp_page_map_get(&part->map, page),
-        .changed_depth = restore->commit.depth,
-        .key_bytes = clamp16(decoded->origin.key_bytes),
-        .delta_bytes = clamp16(decoded->origin.delta_bytes),
-        .links = (uint8_t)decoded->origin.links,
-    };
-}
-
-/* Second pass. Pages that did not fit the budget are decoded again; if that fails now, memory is half-way. */
-static enum savepoint_status
-write_all(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
-{
-    struct svp_decoded scratch;
-    struct svp_decoded *from = restore->decoded;
-    for (size_t i = 0; i < restore->part_count; i++) {
-        struct svp_restore_part *part = &restore->parts[i];
-        uint64_t page = svp_pageset_next(&part->differing, 0);
-        for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
-            struct svp_decoded *decoded = from != NULL ? from++ : &scratch;
-            if (from == NULL) {
-                enum savepoint_status status =
-                    svp_reader_page(&session->reader, scratch.bytes, &scratch.origin,
-                                    svp_page_map_get(&part->map, page), part->entry->id, page, error);
-                if (status != SAVEPOINT_OK) {
-                    return status;
-                }
-            }
-            place_page(restore, part, page, decoded);
-        }
-    }
-    return SAVEPOINT_OK;
 }
 
 /* ---- memory */
@@ -286,13 +265,13 @@ static void close_restore(struct svp_restore *restore)
     for (size_t i = 0; i < restore->part_count; i++) {
         svp_page_map_close(&restore->parts[i].map);
         svp_pageset_close(&restore->parts[i].differing);
+        svp_memory_free(restore->parts[i].pages);
     }
     svp_memory_free(restore->parts);
-    svp_memory_free(restore->decoded);
     svp_regions_free(&restore->table);
 }
 
-/* Everything that can fail without a byte of memory changed. */
+/* Everything that can fail without a byte of memory or shadow changed. */
 static enum savepoint_status
 prepare(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
@@ -301,18 +280,10 @@ prepare(struct savepoint *session, struct svp_restore *restore, struct savepoint
     status = status == SAVEPOINT_OK ? match_regions(session, restore, error) : status;
     status = status == SAVEPOINT_OK ? peek_all(session, error) : status;
     status = status == SAVEPOINT_OK ? load_maps(session, restore, error) : status;
-    if (status != SAVEPOINT_OK) {
-        return status;
-    }
-    for (size_t i = 0; i < restore->part_count; i++) {
-        find_differing(&restore->parts[i], session->poisoned);
+    for (size_t i = 0; status == SAVEPOINT_OK && i < restore->part_count; i++) {
+        find_differing(&restore->parts[i]);
         restore->differing_pages += restore->parts[i].differing_pages;
     }
-    if (restore->differing_pages <= session->options.restore_bytes / sizeof *restore->decoded) {
-        /* Without this memory the restore takes two passes, as it does above the budget. */
-        restore->decoded = svp_memory_alloc((size_t)restore->differing_pages * sizeof *restore->decoded);
-    }
-    status = decode_all(session, restore, error);
     return status == SAVEPOINT_OK ? prepare_memory(restore, error) : status;
 }
 
@@ -323,19 +294,15 @@ run_restore(struct savepoint *session, struct svp_restore *restore, struct savep
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    status = svp_commit_stand_at(session, restore->commit_offset, error);
+    status = decode_all(session, restore, error);
+    status = status == SAVEPOINT_OK ? svp_commit_stand_at(session, restore->commit_offset, error) : status;
     if (status != SAVEPOINT_OK) {
+        distrust_shadow(restore);
         return status;
     }
-    status = write_all(session, restore, error);
-    if (status != SAVEPOINT_OK) {
-        session->poisoned = true;
-        return svp_status_fail(error, SAVEPOINT_POISONED, "restore",
-                               "the archive changed or failed while memory was being written: restore again");
-    }
+    svp_place_all(restore);
     settle(session, restore);
     mark_strangers(session, restore);
-    session->poisoned = false;
     session->positioned = true;
     svp_mutex_lock(session->mutex);
     session->statistics.restores++;

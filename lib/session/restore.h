@@ -2,6 +2,7 @@
 #ifndef SVP_RESTORE_H
 #define SVP_RESTORE_H
 
+#include "archive/bulk.h"
 #include "session/session.h"
 
 struct svp_restore_part { /* one region of the snapshot and its memory here */
@@ -10,11 +11,7 @@ struct svp_restore_part { /* one region of the snapshot and its memory here */
     struct svp_page_map map; /* where its pages are at the target */
     struct svp_pageset differing;
     uint64_t differing_pages;
-};
-
-struct svp_decoded { /* one page kept between the two passes */
-    uint8_t bytes[SVP_PAGE_BYTES];
-    struct svp_page_origin origin;
+    struct svp_bulk_page *pages; /* of the region; the differing ones are filled in */
 };
 
 struct svp_restore {
@@ -24,8 +21,7 @@ struct svp_restore {
     struct svp_region_table table;
     size_t part_count;
     struct svp_restore_part *parts;
-    uint64_t differing_pages, done_pages, written_pages;
-    struct svp_decoded *decoded; /* all differing pages; NULL when they are above the budget */
+    uint64_t differing_pages, reported_pages, written_pages;
 };
 
 #endif

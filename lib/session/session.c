@@ -16,7 +16,6 @@
 
 #define STAGING_DEFAULT (UINT64_C(256) << 20)
 #define COMPARE_MAX_DEFAULT (UINT64_C(256) << 10)
-#define RESTORE_DEFAULT (UINT64_C(256) << 20)
 enum { LEVEL_MIN = -7, LEVEL_MAX = 19 };
 
 const char *savepoint_version(void)
@@ -64,7 +63,6 @@ read_options(struct savepoint *session, const struct savepoint_options *options,
     own->compression = own->compression != 0 ? own->compression : 1;
     own->staging_bytes = own->staging_bytes != 0 ? own->staging_bytes : STAGING_DEFAULT;
     own->compare_max_bytes = own->compare_max_bytes != 0 ? own->compare_max_bytes : COMPARE_MAX_DEFAULT;
-    own->restore_bytes = own->restore_bytes != 0 ? own->restore_bytes : RESTORE_DEFAULT;
     if (session->watch_name[0] != '\0' && svp_watch_backend_find(session->watch_name) == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "open",
                                "there is no write-watch called '%s' on this system: 'savepoint version' lists them",

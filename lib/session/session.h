@@ -62,7 +62,8 @@ struct svp_region {
     struct svp_pageset no_base; /* must be stored whole: the shadow is not what was committed */
 
     /* worker */
-    uint8_t *shadow;
+    uint8_t *shadow_memory;
+    uint8_t *shadow; /* in it, at a page boundary */
     struct svp_page_state *states;
     struct svp_tree tree;
 };
@@ -130,6 +131,7 @@ struct svp_encoder { /* worker: batches being filled */
     struct svp_batch *batches[SVP_CODER_COUNT]; /* by coder id */
     struct svp_index index;
     uint32_t depth; /* of the commit being written */
+    uint64_t runs;  /* of consecutive pages in one batch */
     uint64_t pages_stored, delta_bytes, key_bytes;
     uint64_t unchanged, zero_pages, delta_pages, whole_pages;
 };
@@ -157,7 +159,6 @@ struct savepoint {
     size_t hook_count;
     struct svp_hook hooks[SVP_HOOKS_MAX];
     bool positioned; /* resumed, restored, new, or a second root: a take has a parent */
-    bool poisoned;   /* a restore failed after it had begun to write */
     uint64_t next_ticket;
     struct svp_repair repair;
 

@@ -64,6 +64,19 @@ static bool write_map(struct savepoint *session, struct svp_region **regions, si
     return written && !body->failed;
 }
 
+/* A map tells exactly where pages are; a list makes readers look into each of its records. It pays where it is no
+ * larger than a list, and where walking the regions is little beside storing the pages. */
+static bool map_pays(const struct svp_encoder *encoder, struct svp_region **regions, size_t region_count)
+{
+    enum { PAGES_WALKED_PER_STORED = 64 };
+    uint64_t pages = 0;
+    for (size_t i = 0; i < region_count; i++) {
+        pages += regions[i]->pages;
+    }
+    return encoder->runs <= 2 * (uint64_t)encoder->index.count &&
+           pages <= encoder->pages_stored * PAGES_WALKED_PER_STORED;
+}
+
 enum savepoint_status svp_span_write(struct savepoint *session, struct svp_region **regions, size_t region_count,
                                      uint64_t *index_offset, struct savepoint_error *error)
 {
@@ -71,7 +84,8 @@ enum savepoint_status svp_span_write(struct savepoint *session, struct svp_regio
     struct svp_index *list = &session->encoder.index;
     unsigned level = level_of(session->encoder.depth);
     svp_buffer_clear(&append->body);
-    if (level == 0 || !write_map(session, regions, region_count, level, &append->body)) {
+    bool map = level > 0 || map_pays(&session->encoder, regions, region_count);
+    if (!map || !write_map(session, regions, region_count, level, &append->body)) {
         svp_buffer_clear(&append->body);
         list->below = session->history.parent;
         svp_index_sort(list);

@@ -14,10 +14,6 @@
 static enum savepoint_status
 check_take(struct savepoint *session, const struct savepoint_take_options *options, struct savepoint_error *error)
 {
-    if (session->poisoned) {
-        return svp_status_fail(error, SAVEPOINT_POISONED, "take",
-                               "a restore failed half-way, so memory is in no known state: restore a snapshot first");
-    }
     if (!session->positioned) {
         return svp_status_fail(error, SAVEPOINT_NOT_RESUMED, "take",
                                "%s holds snapshots: call savepoint_resume or savepoint_restore first, or open with "

@@ -90,12 +90,10 @@ void program_exclude_or_include(struct program *program)
 static void open_session(struct program *program)
 {
     static const uint64_t staging[] = { 0, 1, 600000 };
-    static const uint64_t restoring[] = { 0, 1, 20000 };
     struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
     struct savepoint_error error;
     options.watch = program->backend;
     options.staging_bytes = staging[program_below(program, 3)];
-    options.restore_bytes = restoring[program_below(program, 3)];
     options.compression = (int32_t)program_below(program, 4) - 1;
     PROGRAM_STATUS(program, savepoint_open(&program->session, program->path, &options, &error), SAVEPOINT_OK, &error);
     program->parent_has_child = false;

@@ -129,7 +129,7 @@ look_at_index(struct savepoint_archive *archive, const struct savepoint_snapshot
     for (uint32_t depth = commit.depth; depth % 8 == 0; depth /= 8) {
         level++;
     }
-    CHECK_EQ(index.kind, level > 0 ? SVP_INDEX_MAP : SVP_INDEX_LIST);
+    CHECK(index.kind == SVP_INDEX_MAP || level == 0);
     uint32_t depth_below = 0;
     if (index.below != 0) {
         CHECK_OK(svp_source_commit(&archive->source, &below, index.below, NULL));
