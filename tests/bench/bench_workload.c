@@ -33,6 +33,8 @@ int main(int argc, char **argv)
     uint8_t *packed = malloc(ZSTD_compressBound(LARGE_BLOCK));
     if (state == NULL || packed == NULL) {
         fprintf(stderr, "bench_workload: no memory for %lu MiB\n", mib);
+        free(state);
+        free(packed);
         return 1;
     }
     workload_fill(state, &shape, 0, shape.pages);
