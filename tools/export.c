@@ -13,6 +13,7 @@
 #include "json.h"
 #include "options.h"
 #include "outfile.h"
+#include "place.h"
 #include "progress.h"
 #include "table.h"
 #include "terminal.h"
@@ -63,21 +64,6 @@ struct export
     char *chunk;
 };
 
-static int unknown_region(const struct export *export, const char *name)
-{
-    const char *nearest = NULL;
-    unsigned best = UINT_MAX;
-    for (size_t i = 0; i < export->region_count; i++) {
-        if (text_is_nearer(&best, name, export->regions[i].name)) {
-            nearest = export->regions[i].name;
-        }
-    }
-    if (nearest != NULL) {
-        return fail_usage(export->tool, "the snapshot has no region '%s'; did you mean '%s'?", name, nearest);
-    }
-    return fail_usage(export->tool, "the snapshot has no region '%s'; 'savepoint show' lists them", name);
-}
-
 /* The regions named, or all of them, each once and in the order of the snapshot. */
 static int select_regions(struct export *export, int name_count, char **names)
 {
@@ -92,7 +78,7 @@ static int select_regions(struct export *export, int name_count, char **names)
             i++;
         }
         if (i == export->region_count) {
-            code = unknown_region(export, names[n]);
+            code = place_unknown_region(export->tool, export->regions, export->region_count, names[n]);
         }
         wanted[i] = true;
     }

@@ -11,7 +11,7 @@
 
 enum { GAP = 2 };
 
-static bool wants_colour(const struct tool *tool)
+bool table_wants_colour(const struct tool *tool)
 {
     if (tool->colour != TOOL_COLOUR_AUTO) {
         return tool->colour == TOOL_COLOUR_ALWAYS;
@@ -28,7 +28,7 @@ void table_open(struct table *table, const struct tool *tool, const struct table
     table->columns = columns;
     table->column_count = column_count;
     table->width = terminal_columns();
-    table->coloured = wants_colour(tool);
+    table->coloured = table_wants_colour(tool);
     table->cells = fail_alloc(TABLE_ROWS_HELD * column_count, sizeof *table->cells);
     for (size_t i = 0; i < column_count; i++) {
         table->natural[i] = text_columns(columns[i].title);

@@ -33,6 +33,9 @@ struct table {
     int fitted[TABLE_COLUMNS_MAX];  /* columns used; -1: left out */
 };
 
+/* Colours are wanted on the standard output: asked for, or it is a terminal that takes them. */
+bool table_wants_colour(const struct tool *tool);
+
 void table_open(struct table *table, const struct tool *tool, const struct table_column *columns, size_t column_count);
 
 /* `cells` are copied; they must be escaped already. NULL stands for an empty cell. */

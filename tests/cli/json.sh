@@ -47,5 +47,6 @@ json 0 show control_labels.svp 'HEAD~2'
 json 1 verify damaged.svp
 json 0 restore linear.svp HEAD~1
 json 0 export two_regions.svp HEAD -o dump
+json 0 hexdump --address linear.svp HEAD heap:1+40
 json 0 version
 finish

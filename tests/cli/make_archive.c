@@ -236,17 +236,24 @@ static void make_torn(const char *path)
     free(content);
 }
 
-/* Flips one bit of a page of the newest snapshot. */
-static void make_damaged(const char *path)
+/* Names that look like places: all of a region or a part of another one. */
+static void make_odd_names(const char *path)
 {
-    unsigned char page[PAGE_BYTES];
-    size_t bytes = 0;
     open_session(path, 0);
-    take("good", 1, NULL);
-    take("also good", 1, NULL);
-    take("bad", 1, NULL);
-    memcpy(page, heap, PAGE_BYTES);
+    must(savepoint_watch(session, "heap:16", world, PAGE_BYTES, &error));
+    must(savepoint_watch(session, "a+b:c", world + PAGE_BYTES, PAGE_BYTES, &error));
+    must(savepoint_watch(session, "0x10", world + 2 * PAGE_BYTES, 2 * PAGE_BYTES, &error));
+    memset(world, 'w', PAGE_BYTES);
+    memset(world + PAGE_BYTES, 'a', PAGE_BYTES);
+    memset(world + 2 * PAGE_BYTES, 'x', 2 * PAGE_BYTES);
+    take("odd", 3, NULL);
     close_session();
+}
+
+/* Flips one bit of a page where the file holds it. */
+static void damage_page(const char *path, const unsigned char *page)
+{
+    size_t bytes = 0;
     unsigned char *content = read_file(path, &bytes);
     size_t place = 0;
     while (place + 64 <= bytes && memcmp(content + place, page + 1024, 64) != 0) {
@@ -261,6 +268,32 @@ static void make_damaged(const char *path)
     free(content);
 }
 
+/* The first page of the newest snapshot is damaged. */
+static void make_damaged(const char *path)
+{
+    unsigned char page[PAGE_BYTES];
+    open_session(path, 0);
+    take("good", 1, NULL);
+    take("also good", 1, NULL);
+    take("bad", 1, NULL);
+    memcpy(page, heap, PAGE_BYTES);
+    close_session();
+    damage_page(path, page);
+}
+
+/* The sixth page of the newest snapshot is damaged, the others are good. */
+static void make_damaged_late(const char *path)
+{
+    unsigned char page[PAGE_BYTES];
+    open_session(path, 0);
+    take("good", 4, NULL);
+    fill_with_noise(page, PAGE_BYTES);
+    memcpy(heap + 5 * PAGE_BYTES, page, PAGE_BYTES);
+    take("bad", 0, NULL);
+    close_session();
+    damage_page(path, page);
+}
+
 static const struct {
     const char *name;
     void (*make)(const char *path);
@@ -270,12 +303,14 @@ static const struct {
     { "empty", make_empty },
     { "large", make_large },
     { "two_regions", make_two_regions },
+    { "odd_names", make_odd_names },
     { "long_name", make_long_name },
     { "control_labels", make_control_labels },
     { "unsynced", make_unsynced },
     { "hold", make_hold },
     { "torn", make_torn },
     { "damaged", make_damaged },
+    { "damaged_late", make_damaged_late },
 };
 
 int main(int argc, char **argv)

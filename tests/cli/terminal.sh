@@ -53,19 +53,25 @@ if command -v script >/dev/null; then
     lacks out "$escape"
     on_terminal TERM=xterm NO_COLOR=1
     lacks out "$escape"
-    script -qec "$tool export linear.svp HEAD --output -" /dev/null >out </dev/null && fail "memory on the terminal"
-    has out 'write memory to the terminal'
+    for arguments in 'export linear.svp HEAD --output -' 'cat linear.svp HEAD heap'; do
+        script -qec "$tool $arguments" /dev/null >out </dev/null && fail "memory on the terminal: $arguments"
+        has out 'write memory to the terminal'
+    done
+    script -qec "$tool cat --force linear.svp HEAD heap:0x9000+16" /dev/null >out </dev/null || fail "cat --force"
+    cmp out <(head -c 16 /dev/zero) || fail "cat --force"
 fi
 
 # Output that cannot be written is a failure; a reader that leaves is none.
-for arguments in 'log linear.svp' 'log --json linear.svp' 'show linear.svp' 'verify linear.svp' 'version' '--help'; do
+for arguments in 'log linear.svp' 'log --json linear.svp' 'show linear.svp' 'verify linear.svp' 'version' '--help' \
+    'hexdump linear.svp HEAD heap' 'cat linear.svp HEAD heap'; do
     code=0
     # shellcheck disable=SC2086 # several arguments
     "$tool" $arguments >/dev/full 2>err || code=$?
     [ "$code" = 3 ] || fail "$arguments >/dev/full: exit code $code"
     has err 'cannot write the output: No space left on device$'
 done
-for arguments in 'log --json linear.svp' 'show linear.svp' 'export linear.svp HEAD --output -'; do
+for arguments in 'log --json linear.svp' 'show linear.svp' 'export linear.svp HEAD --output -' \
+    'cat large.svp HEAD field' 'hexdump --all large.svp HEAD field'; do
     # shellcheck disable=SC2086 # several arguments
     { "$tool" $arguments 2>err || true; } | true
     silent err
@@ -73,7 +79,8 @@ done
 
 # A reader that has gone: the tool ends as any other program does.
 mkfifo gone waiting
-for arguments in 'log linear.svp' 'export linear.svp HEAD --output -'; do
+for arguments in 'log linear.svp' 'export linear.svp HEAD --output -' 'cat linear.svp HEAD heap' \
+    'hexdump linear.svp HEAD heap'; do
     code=0
     exec 3<>gone
     exec 4>gone
