@@ -31,10 +31,10 @@ struct svp_slot {  /* where one page lies in an unpacked payload */
 struct svp_coder {
     enum svp_coder_id id;
     const char *name;
-    bool has_base;   /* decoding starts from an earlier version of the page */
-    bool has_hashes; /* page hashes are stored */
-    bool packs;      /* the payload may be compressed */
-    bool reversible; /* decoding onto the newer version gives the base back */
+    bool has_base;      /* decoding starts from an earlier version of the page */
+    uint8_t hash_bytes; /* of each page's hash that are stored: 0, 8 or 16 */
+    bool packs;         /* the payload may be compressed */
+    bool reversible;    /* decoding onto the newer version gives the base back */
 
     /* Bytes this page will about take in a payload before packing, from the counts of a comparison with its
      * base (`changes` is all that may be looked at); UNSUITABLE when this coder cannot or should not. */

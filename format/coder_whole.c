@@ -52,7 +52,7 @@ static void decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *pa
 const struct svp_coder svp_coder_stored = {
     .id = SVP_CODER_STORED,
     .name = "stored",
-    .has_hashes = true,
+    .hash_bytes = SVP_HASH_BYTES,
     .estimate = estimate_stored,
     .encode = encode,
     .size_fits = size_fits,
@@ -63,7 +63,7 @@ const struct svp_coder svp_coder_stored = {
 const struct svp_coder svp_coder_whole = {
     .id = SVP_CODER_WHOLE,
     .name = "whole",
-    .has_hashes = true,
+    .hash_bytes = SVP_HASH_BYTES,
     .packs = true,
     .estimate = estimate_whole,
     .encode = encode,

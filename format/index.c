@@ -61,42 +61,29 @@ void svp_index_sort(struct svp_index *index)
     }
 }
 
-/* Reads one entry given the one before (all zero for the first). */
-static bool read_entry(struct svp_index_entry *entry, const struct svp_index_entry *before, enum svp_index_kind kind,
-                       uint64_t record_offset, struct svp_cursor *cursor)
+/* ---- lists: one entry after another */
+
+static bool read_list_entry(struct svp_index_entry *entry, uint64_t record_offset, struct svp_cursor *cursor)
 {
     uint64_t region = svp_cursor_varint(cursor);
     uint64_t first = svp_cursor_varint(cursor);
     uint64_t more_pages = svp_cursor_varint(cursor);
     uint64_t distance = svp_cursor_varint(cursor);
-    if (cursor->bad || region > UINT32_MAX || first >= REGION_PAGES_MAX || more_pages >= REGION_PAGES_MAX) {
+    if (cursor->bad || region == 0 || region > UINT32_MAX || first >= REGION_PAGES_MAX ||
+        more_pages >= REGION_PAGES_MAX - first || distance == 0 || distance >= record_offset / 8) {
         return false;
     }
-    if (kind == SVP_INDEX_MAP) {
-        first += region == 0 ? before->first_page + before->page_count : 0;
-        region += before->region_id;
-        entry->record_offset = before->record_offset + svp_unzigzag(distance) * 8;
-    } else {
-        entry->record_offset = record_offset - distance * 8;
-    }
-    entry->region_id = (uint32_t)region;
-    entry->first_page = first;
-    entry->page_count = more_pages + 1;
-    bool ascends = entry->region_id > before->region_id ||
-                   (entry->region_id == before->region_id &&
-                    entry->first_page >= before->first_page + (kind == SVP_INDEX_MAP ? before->page_count : 0));
-    bool in_one_record = kind == SVP_INDEX_LIST || entry->page_count <= SVP_BATCH_PAGES_MAX;
-    return ascends && in_one_record && region != 0 && region <= UINT32_MAX && first + more_pages < REGION_PAGES_MAX &&
-           entry->record_offset != 0 && entry->record_offset < record_offset;
+    *entry = (struct svp_index_entry){ (uint32_t)region, first, more_pages + 1, record_offset - distance * 8 };
+    return true;
 }
 
 static enum svp_verdict
-read_entries(struct svp_index *index, uint32_t count, uint64_t record_offset, struct svp_cursor cursor)
+read_list(struct svp_index *index, uint32_t count, uint64_t record_offset, struct svp_cursor cursor)
 {
     struct svp_index_entry before = { 0 };
     for (uint32_t i = 0; i < count; i++) {
         struct svp_index_entry entry;
-        if (!read_entry(&entry, &before, index->kind, record_offset, &cursor)) {
+        if (!read_list_entry(&entry, record_offset, &cursor) || (i > 0 && order(&before, &entry) >= 0)) {
             return SVP_BAD;
         }
         if (!svp_index_add(index, &entry)) {
@@ -105,6 +92,170 @@ read_entries(struct svp_index *index, uint32_t count, uint64_t record_offset, st
         before = entry;
     }
     return svp_cursor_left(&cursor) == 0 ? SVP_GOOD : SVP_BAD;
+}
+
+static void write_list(struct svp_buffer *plain, const struct svp_index *index, uint64_t record_offset)
+{
+    for (uint32_t i = 0; i < index->count; i++) {
+        const struct svp_index_entry *entry = &index->entries[i];
+        svp_buffer_add_varint(plain, entry->region_id);
+        svp_buffer_add_varint(plain, entry->first_page);
+        svp_buffer_add_varint(plain, entry->page_count - 1);
+        svp_buffer_add_varint(plain, (record_offset - entry->record_offset) / 8);
+    }
+}
+
+/* ---- maps: the records they name, then their entries column by column, which compresses better */
+
+enum { COLUMN_REGION, COLUMN_FIRST, COLUMN_COUNT, COLUMN_RECORD, COLUMNS };
+
+/* Reads the table of records, ascending: offsets[0..count). */
+static bool read_records(uint64_t *offsets, uint64_t count, uint64_t record_offset, struct svp_cursor *cursor)
+{
+    uint64_t offset = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t distance = svp_cursor_varint(cursor);
+        if (cursor->bad || distance == 0 || distance >= (record_offset - offset + 7) / 8) {
+            return false;
+        }
+        offset += distance * 8;
+        offsets[i] = offset;
+    }
+    return true;
+}
+
+/* One entry given the one before (all zero for the first). */
+static bool read_map_entry(struct svp_index_entry *entry, const struct svp_index_entry *before,
+                           struct svp_cursor columns[COLUMNS], const uint64_t *offsets, uint64_t offset_count)
+{
+    uint64_t region = svp_cursor_varint(&columns[COLUMN_REGION]);
+    uint64_t first = svp_cursor_varint(&columns[COLUMN_FIRST]);
+    uint64_t more_pages = svp_cursor_varint(&columns[COLUMN_COUNT]);
+    uint64_t record = svp_cursor_varint(&columns[COLUMN_RECORD]);
+    bool bad = false;
+    for (size_t i = 0; i < COLUMNS; i++) {
+        bad = bad || columns[i].bad;
+    }
+    if (bad || region > UINT32_MAX - before->region_id || first >= REGION_PAGES_MAX ||
+        more_pages >= SVP_BATCH_PAGES_MAX || record >= offset_count) {
+        return false;
+    }
+    first += region == 0 ? before->first_page + before->page_count : 0;
+    *entry = (struct svp_index_entry){ before->region_id + (uint32_t)region, first, more_pages + 1, offsets[record] };
+    return entry->region_id != 0 && first + more_pages < REGION_PAGES_MAX;
+}
+
+/* Where each column begins: a column is `count` varints. */
+static bool find_columns(struct svp_cursor columns[COLUMNS], uint32_t count, struct svp_cursor *cursor)
+{
+    for (size_t i = 0; i < COLUMNS; i++) {
+        columns[i] = *cursor;
+        for (uint32_t k = 0; k < count && !cursor->bad; k++) {
+            svp_cursor_varint(cursor);
+        }
+    }
+    return !cursor->bad && svp_cursor_left(cursor) == 0;
+}
+
+static enum svp_verdict read_map_entries(struct svp_index *index, uint32_t count, struct svp_cursor columns[COLUMNS],
+                                         const uint64_t *offsets, uint64_t offset_count)
+{
+    struct svp_index_entry before = { 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        struct svp_index_entry entry;
+        if (!read_map_entry(&entry, &before, columns, offsets, offset_count)) {
+            return SVP_BAD;
+        }
+        if (!svp_index_add(index, &entry)) {
+            return SVP_EXHAUSTED;
+        }
+        before = entry;
+    }
+    return SVP_GOOD;
+}
+
+static enum svp_verdict
+read_map(struct svp_index *index, uint32_t count, uint64_t record_offset, struct svp_cursor cursor)
+{
+    struct svp_cursor columns[COLUMNS];
+    uint64_t offset_count = svp_cursor_varint(&cursor);
+    if (cursor.bad || offset_count > svp_cursor_left(&cursor)) { /* an offset takes at least a byte */
+        return SVP_BAD;
+    }
+    uint64_t *offsets = svp_memory_alloc((size_t)(offset_count + 1) * sizeof *offsets);
+    if (offsets == NULL) {
+        return SVP_EXHAUSTED;
+    }
+    bool sound = read_records(offsets, offset_count, record_offset, &cursor) && find_columns(columns, count, &cursor);
+    enum svp_verdict verdict = sound ? read_map_entries(index, count, columns, offsets, offset_count) : SVP_BAD;
+    svp_memory_free(offsets);
+    return verdict;
+}
+
+static int order_offsets(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left;
+    uint64_t b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* The offsets of all records that entries name, ascending, each once; NULL: no memory. */
+static uint64_t *list_records(const struct svp_index *index, uint32_t *count)
+{
+    uint64_t *offsets = svp_memory_alloc((index->count + (size_t)1) * sizeof *offsets);
+    *count = 0;
+    for (uint32_t i = 0; offsets != NULL && i < index->count; i++) {
+        offsets[i] = index->entries[i].record_offset;
+    }
+    if (offsets != NULL && index->count > 1) {
+        qsort(offsets, index->count, sizeof *offsets, order_offsets);
+    }
+    for (uint32_t i = 0; offsets != NULL && i < index->count; i++) {
+        if (*count == 0 || offsets[*count - 1] != offsets[i]) {
+            offsets[(*count)++] = offsets[i];
+        }
+    }
+    return offsets;
+}
+
+static uint64_t column_value(const struct svp_index_entry *entry, const struct svp_index_entry *before, size_t column,
+                             const uint64_t *offsets, uint32_t offset_count)
+{
+    const uint64_t *found;
+    switch (column) {
+    case COLUMN_REGION:
+        return entry->region_id - before->region_id;
+    case COLUMN_FIRST:
+        return entry->first_page -
+               (entry->region_id == before->region_id ? before->first_page + before->page_count : 0);
+    case COLUMN_COUNT:
+        return entry->page_count - 1;
+    default:
+        found = bsearch(&entry->record_offset, offsets, offset_count, sizeof *offsets, order_offsets);
+        return (uint64_t)(found - offsets);
+    }
+}
+
+static void write_map(struct svp_buffer *plain, const struct svp_index *index)
+{
+    uint32_t offset_count;
+    uint64_t *offsets = list_records(index, &offset_count);
+    if (offsets == NULL) {
+        plain->failed = true;
+        return;
+    }
+    svp_buffer_add_varint(plain, offset_count);
+    for (uint32_t i = 0; i < offset_count; i++) {
+        svp_buffer_add_varint(plain, (offsets[i] - (i > 0 ? offsets[i - 1] : 0)) / 8);
+    }
+    for (size_t column = 0; column < COLUMNS; column++) {
+        struct svp_index_entry before = { 0 };
+        for (uint32_t i = 0; i < index->count; i++) {
+            svp_buffer_add_varint(plain, column_value(&index->entries[i], &before, column, offsets, offset_count));
+            before = index->entries[i];
+        }
+    }
+    svp_memory_free(offsets);
 }
 
 enum svp_verdict svp_index_read(struct svp_index *index, const uint8_t *body, size_t bytes, uint64_t record_offset,
@@ -132,7 +283,9 @@ enum svp_verdict svp_index_read(struct svp_index *index, const uint8_t *body, si
     }
     enum svp_verdict verdict = svp_unpack(unpacker, plain, unpacked, packed, stored);
     if (verdict == SVP_GOOD) {
-        verdict = read_entries(index, count, record_offset, svp_cursor_over(plain, unpacked));
+        struct svp_cursor body_cursor = svp_cursor_over(plain, unpacked);
+        verdict = kind == SVP_INDEX_MAP ? read_map(index, count, record_offset, body_cursor)
+                                        : read_list(index, count, record_offset, body_cursor);
     }
     svp_memory_free(plain);
     if (verdict != SVP_GOOD) {
@@ -141,31 +294,14 @@ enum svp_verdict svp_index_read(struct svp_index *index, const uint8_t *body, si
     return verdict;
 }
 
-static void write_entry(struct svp_buffer *plain, const struct svp_index_entry *entry,
-                        const struct svp_index_entry *before, enum svp_index_kind kind, uint64_t record_offset)
-{
-    uint64_t region = entry->region_id;
-    uint64_t first = entry->first_page;
-    uint64_t distance = (record_offset - entry->record_offset) / 8;
-    if (kind == SVP_INDEX_MAP) {
-        first -= region == before->region_id ? before->first_page + before->page_count : 0;
-        region -= before->region_id;
-        distance = svp_zigzag((uint64_t)((int64_t)(entry->record_offset - before->record_offset) / 8));
-    }
-    svp_buffer_add_varint(plain, region);
-    svp_buffer_add_varint(plain, first);
-    svp_buffer_add_varint(plain, entry->page_count - 1);
-    svp_buffer_add_varint(plain, distance);
-}
-
 bool svp_index_write(struct svp_buffer *to, const struct svp_index *index, uint64_t record_offset,
                      struct svp_packer *packer)
 {
     struct svp_buffer plain = { 0 };
-    struct svp_index_entry before = { 0 };
-    for (uint32_t i = 0; i < index->count; i++) {
-        write_entry(&plain, &index->entries[i], &before, index->kind, record_offset);
-        before = index->entries[i];
+    if (index->kind == SVP_INDEX_MAP) {
+        write_map(&plain, index);
+    } else {
+        write_list(&plain, index, record_offset);
     }
     bool fits = plain.count <= SVP_INDEX_UNPACKED_MAX - HEAD_BYTES;
     to->failed = to->failed || plain.failed;

@@ -61,8 +61,8 @@ struct svp_batch_sizes svp_batch_write(struct svp_buffer *body, struct svp_batch
     svp_buffer_add16(body, (uint16_t)batch->count);
     svp_buffer_add64(body, batch->pages[0]);
     add_tables(body, batch, coder->has_base, record_offset);
-    if (coder->has_hashes) {
-        svp_buffer_add(body, batch->hashes, batch->count * sizeof batch->hashes[0]);
+    for (uint32_t i = 0; coder->hash_bytes > 0 && i < batch->count; i++) {
+        svp_buffer_add(body, batch->hashes[i].bytes, coder->hash_bytes);
     }
     svp_buffer_add(&batch->lists, batch->bytes.bytes, batch->bytes.count);
     body->failed = body->failed || batch->lists.failed || batch->bytes.failed;
@@ -133,7 +133,7 @@ static enum svp_verdict read_tables(struct svp_pages *pages, struct svp_cursor *
 {
     const uint8_t *page_table = svp_cursor_bytes(cursor, pages->page_table_bytes);
     const uint8_t *base_table = svp_cursor_bytes(cursor, pages->base_table_bytes);
-    pages->hashes = svp_cursor_bytes(cursor, pages->coder->has_hashes ? pages->count * SVP_HASH_BYTES : 0);
+    pages->hashes = svp_cursor_bytes(cursor, (size_t)pages->count * pages->coder->hash_bytes);
     if (cursor->bad) {
         return SVP_BAD;
     }
@@ -150,7 +150,7 @@ enum svp_verdict svp_pages_read_tables(struct svp_pages *pages, const uint8_t *b
     enum svp_verdict verdict = read_head(pages, &cursor, &coder_id);
     if (verdict == SVP_GOOD) {
         *needed = (size_t)SVP_PAGES_HEAD_BYTES + pages->page_table_bytes + pages->base_table_bytes +
-                  (pages->coder->has_hashes ? pages->count * (size_t)SVP_HASH_BYTES : 0);
+                  (size_t)pages->count * pages->coder->hash_bytes;
         verdict = *needed <= count ? read_tables(pages, &cursor, record_offset) : SVP_GOOD;
     }
     return verdict;
@@ -193,12 +193,13 @@ int svp_pages_find(const struct svp_pages *pages, uint64_t page_index)
 enum svp_verdict
 svp_pages_check(const struct svp_pages *pages, uint32_t slot, const uint8_t *page, struct svp_hash *hash)
 {
-    if (!pages->coder->has_hashes) {
+    uint32_t bytes = pages->coder->hash_bytes;
+    if (bytes == 0) {
         *hash = svp_tree_zero_page();
         return SVP_GOOD;
     }
     *hash = svp_digest128(0, page, SVP_PAGE_BYTES);
-    bool same = memcmp(hash->bytes, pages->hashes + slot * SVP_HASH_BYTES, SVP_HASH_BYTES) == 0;
+    bool same = memcmp(hash->bytes, pages->hashes + slot * bytes, bytes) == 0;
     return same ? SVP_GOOD : SVP_BAD;
 }
 

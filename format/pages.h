@@ -40,7 +40,7 @@ struct svp_pages {
     uint32_t count;
     uint32_t page_table_bytes, base_table_bytes;
     uint32_t unpacked_bytes, stored_bytes;
-    const uint8_t *hashes;  /* count hashes, NULL when the coder has none */
+    const uint8_t *hashes;  /* the first coder->hash_bytes bytes of each page's hash */
     const uint8_t *payload; /* packed */
     uint64_t pages[SVP_BATCH_PAGES_MAX];
     uint64_t bases[SVP_BATCH_PAGES_MAX];

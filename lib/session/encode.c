@@ -6,7 +6,8 @@
 #include "format/memory.h"
 #include "status.h"
 
-enum { BATCH_PAGES = 64 };
+/* A batch is what one look at a page has to unpack, and what shares one header: whichever of these it reaches first. */
+enum { BATCH_PAGES = 256, BATCH_BYTES = 64 * SVP_PAGE_BYTES };
 
 bool svp_encode_open(struct svp_encoder *encoder, int compression_level)
 {
@@ -140,7 +141,8 @@ static enum savepoint_status encode_page(struct savepoint *session, struct svp_r
     svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, shadow, &changes);
     memcpy(shadow, staged, SVP_PAGE_BYTES);
     svp_tree_update(&region->tree, page, &hash);
-    return batch->count == BATCH_PAGES ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
+    bool full = batch->count == BATCH_PAGES || batch->lists.count + batch->bytes.count >= BATCH_BYTES;
+    return full ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
 }
 
 enum savepoint_status

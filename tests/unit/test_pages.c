@@ -94,8 +94,8 @@ static unsigned read_batch(struct lab *lab, const uint8_t *body, size_t bytes)
         if (svp_pages_decode(&pages, slot, unpacked, page, &hash) == SVP_GOOD) {
             const struct svp_hash own = svp_digest128(0, page, sizeof page);
             CHECK_MEM(hash.bytes, own.bytes, sizeof own.bytes);
-            bool told = !pages.coder->has_hashes ||
-                        memcmp(own.bytes, pages.hashes + slot * SVP_HASH_BYTES, SVP_HASH_BYTES) == 0;
+            uint32_t told_bytes = pages.coder->hash_bytes;
+            bool told = told_bytes == 0 || memcmp(own.bytes, pages.hashes + slot * told_bytes, told_bytes) == 0;
             CHECK(told);
             good += slot < PAGES && memcmp(page, lab->after[slot], sizeof page) == 0 ? 1 : 0;
         }
