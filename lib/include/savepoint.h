@@ -216,13 +216,16 @@ savepoint_watch(struct savepoint *session, const char *name, void *base, size_t 
 
 /* Maps zero-filled memory and watches it. A region that HEAD holds under this name comes back at its
  * recorded address, so that pointers into it stay good: ADDRESS_TAKEN if that is occupied, never another
- * address. `bytes` is rounded up to 64 KiB. Does not restore by itself: see savepoint_resume(). */
+ * address, and at least as large as it was there. `bytes` is rounded up to 64 KiB. Does not restore by itself: see
+ * savepoint_resume(). */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_map(struct savepoint *session, void **base, const char *name, size_t bytes,
               const struct savepoint_region_options *options, struct savepoint_error *error);
 
 /* Enlarges a region in place to `bytes`. A mapped one grows within its reserve (LIMIT beyond); of a
- * caller-owned one the memory behind it must already be there. New pages count as written. */
+ * caller-owned one the memory behind it must already be there. New pages count as written. The size it has
+ * already does nothing, a smaller one is INVALID; a restore does not shrink a region either: what lies behind the
+ * snapshot's size becomes zeros. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_grow(struct savepoint *session, const char *name, size_t bytes, struct savepoint_error *error);
 

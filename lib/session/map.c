@@ -12,14 +12,19 @@
 #define MAP_RESERVE_MIN (UINT64_C(1) << 30) /* address space is cheap, moving a region is impossible */
 enum { MAP_TRIES = 64 };
 
-/* What HEAD knows of mapped regions: the address of `name` (0: unknown), and the first address behind all of them and
- * their likely growth. */
-static enum savepoint_status recorded_places(struct savepoint *session, const char *name, uintptr_t *address,
+struct placement {
+    uintptr_t address;
+    size_t bytes, reserve_bytes;
+    bool fixed; /* recorded or asked for: there or nowhere */
+};
+
+/* What HEAD knows of mapped regions: address (0: unknown) and size of `name`, and the first address behind all of them
+ * and their likely growth. */
+static enum savepoint_status recorded_places(struct savepoint *session, const char *name, struct placement *recorded,
                                              uintptr_t *behind, struct savepoint_error *error)
 {
     struct svp_region_table table = { 0 };
     struct svp_commit commit;
-    *address = 0;
     if (session->append.end.head == 0) {
         return SAVEPOINT_OK;
     }
@@ -35,17 +40,14 @@ static enum savepoint_status recorded_places(struct savepoint *session, const ch
         uint64_t room = entry->bytes * 4 > MAP_RESERVE_MIN ? entry->bytes * 4 : MAP_RESERVE_MIN;
         uintptr_t end = (uintptr_t)svp_round_up(entry->address + room, SVP_MAP_GRANULE);
         *behind = end > *behind ? end : *behind;
-        *address = strcmp(entry->name, name) == 0 ? (uintptr_t)entry->address : *address;
+        if (strcmp(entry->name, name) == 0) {
+            recorded->address = (uintptr_t)entry->address;
+            recorded->bytes = (size_t)entry->bytes;
+        }
     }
     svp_regions_free(&table);
     return status;
 }
-
-struct placement {
-    uintptr_t address;
-    size_t bytes, reserve_bytes;
-    bool fixed; /* recorded or asked for: there or nowhere */
-};
 
 static enum savepoint_status place(struct savepoint *session, struct placement *place, const char *name, size_t bytes,
                                    const struct savepoint_region_options *options, struct savepoint_error *error)
@@ -56,7 +58,7 @@ static enum savepoint_status place(struct savepoint *session, struct placement *
             error, SAVEPOINT_INVALID, "map",
             "the environment variable SAVEPOINT_MAP_BASE must be a multiple of 64 KiB, such as 0x110000000000");
     }
-    enum savepoint_status status = recorded_places(session, name, &place->address, &behind, error);
+    enum savepoint_status status = recorded_places(session, name, place, &behind, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -69,7 +71,8 @@ static enum savepoint_status place(struct savepoint *session, struct placement *
     if (place->address == 0) {
         place->address = options->address != NULL ? (uintptr_t)options->address : behind;
     }
-    place->bytes = (size_t)svp_round_up(bytes, SVP_MAP_GRANULE);
+    /* It may have grown since the program was started first. */
+    place->bytes = (size_t)svp_round_up(bytes > place->bytes ? bytes : place->bytes, SVP_MAP_GRANULE);
     uint64_t reserve = place->bytes * UINT64_C(4) > MAP_RESERVE_MIN ? place->bytes * UINT64_C(4) : MAP_RESERVE_MIN;
     reserve = options->reserve_bytes != 0 ? svp_round_up(options->reserve_bytes, SVP_MAP_GRANULE) : reserve;
     place->reserve_bytes = (size_t)(reserve > place->bytes ? reserve : place->bytes);

@@ -174,7 +174,10 @@ savepoint_grow(struct savepoint *session, const char *name, size_t bytes, struct
         return status;
     }
     size_t wanted = region->mapped ? (size_t)svp_round_up(bytes, SVP_MAP_GRANULE) : bytes;
-    if (wanted <= region->bytes || wanted < bytes) {
+    if (wanted == region->bytes) {
+        return SAVEPOINT_OK; /* an allocator whose size came back with a snapshot grows its region again */
+    }
+    if (wanted < region->bytes || wanted < bytes) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "grow",
                                "region '%.80s' has %zu bytes already; regions do not shrink", name, region->bytes);
     }

@@ -276,3 +276,29 @@ CHECK_TEST(session, text_that_is_no_utf8_and_a_bad_base_address_are_refused)
     CHECK(strchr(error.message, '\n') == NULL); /* messages are one line, whatever a name holds */
     close_world(&world);
 }
+
+CHECK_TEST(session, a_mapped_region_comes_back_as_large_as_it_had_grown)
+{
+    struct world world;
+    struct savepoint_error error;
+    struct savepoint_region region;
+    void *base = NULL, *again = NULL;
+    open_world(&world);
+    CHECK_STATUS(savepoint_map(world.session, &base, "heap", 65536, NULL, &error), SAVEPOINT_OK);
+    CHECK_STATUS(savepoint_grow(world.session, "heap", 131072, &error), SAVEPOINT_OK);
+    memset((char *)base + 65536, 9, 65536);
+    take(&world);
+    CHECK_STATUS(savepoint_grow(world.session, "heap", 131072, &error), SAVEPOINT_OK); /* nothing to do */
+    CHECK_STATUS(savepoint_grow(world.session, "heap", 65536, &error), SAVEPOINT_INVALID);
+    CHECK_STATUS(savepoint_close(world.session, &error), SAVEPOINT_OK);
+
+    CHECK_STATUS(savepoint_open(&world.session, world.path, NULL, &error), SAVEPOINT_OK);
+    CHECK_STATUS(savepoint_watch(world.session, "memory", world.memory, PAGES * PAGE, &error), SAVEPOINT_OK);
+    CHECK_STATUS(savepoint_map(world.session, &again, "heap", 65536, NULL, &error), SAVEPOINT_OK);
+    CHECK(again == base);
+    CHECK_STATUS(savepoint_region_at(world.session, &region, 1, &error), SAVEPOINT_OK);
+    CHECK_EQ(region.bytes, 131072);
+    CHECK_STATUS(savepoint_resume(world.session, NULL, &error), SAVEPOINT_OK);
+    CHECK(((char *)again)[131071] == 9);
+    close_world(&world);
+}
