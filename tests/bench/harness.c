@@ -16,10 +16,6 @@
 
 enum { PAGE_BYTES = 4096, SMALLEST_BYTES = 1 << 20 };
 
-/* Where it stands when the program ends, in whatever way. */
-static char folder_to_remove[BENCH_PATH_BYTES];
-static pid_t folder_owner;
-
 void bench_fail(const char *format, ...)
 {
     va_list arguments;
@@ -42,9 +38,9 @@ void bench_need(enum savepoint_status status, const struct savepoint_error *erro
 
 /* ---- the folder */
 
-static void remove_folder(void)
+static void remove_folder(const char *path)
 {
-    DIR *folder = getpid() == folder_owner ? opendir(folder_to_remove) : NULL;
+    DIR *folder = opendir(path);
     if (folder == NULL) {
         return;
     }
@@ -53,7 +49,26 @@ static void remove_folder(void)
         (void)unlinkat(dirfd(folder), entry->d_name, 0);
     }
     closedir(folder);
-    (void)rmdir(folder_to_remove);
+    (void)rmdir(path);
+}
+
+/* A process that removes the folder when this one has ended, in whatever way: archives have gigabytes. */
+static void start_janitor(const char *path)
+{
+    int ends[2];
+    char nothing;
+    if (pipe(ends) != 0) {
+        bench_fail("cannot make a pipe: %s", strerror(errno));
+    }
+    if (fork() == 0) {
+        close(ends[1]);
+        setsid(); /* Ctrl-C is not for it */
+        while (read(ends[0], &nothing, 1) < 0 && errno == EINTR) {
+        }
+        remove_folder(path);
+        _exit(0);
+    }
+    close(ends[0]); /* the other end stays open until this process and those it has started are gone */
 }
 
 static void make_folder(struct bench *bench, const char *parent)
@@ -69,9 +84,7 @@ static void make_folder(struct bench *bench, const char *parent)
         mkdtemp(bench->folder) == NULL) {
         bench_fail("cannot make a folder in %s: %s", parent, strerror(errno));
     }
-    strcpy(folder_to_remove, bench->folder);
-    folder_owner = getpid();
-    atexit(remove_folder);
+    start_janitor(bench->folder);
 }
 
 void bench_path(const struct bench *bench, char path[BENCH_PATH_BYTES], const char *name)

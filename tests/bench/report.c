@@ -133,13 +133,23 @@ static void print_json(const struct bench *bench, const struct bench_row *row, c
     }
 }
 
+/* Four digits, more in front of the point. */
+static void print_number(double number)
+{
+    printf(number >= 1000 ? " %9.0f" : " %9.4g", number);
+}
+
 static void print_line(const struct bench *bench, const struct bench_row *row, const struct figures *figures)
 {
     print_table_head(bench);
-    printf("%-24s %-15s %-24s %9.4g %9.4g %9.4g %-3s", row->case_name, row->subject, row->metric, figures->value,
-           figures->low, figures->high, row->unit);
+    printf("%-24s %-15s %-24s", row->case_name, row->subject, row->metric);
+    print_number(figures->value);
+    print_number(figures->low);
+    print_number(figures->high);
+    printf(" %-3s", row->unit);
     if (figures->has_floor) {
-        printf(" %9.4g %6.2f", figures->floor, figures->ratio);
+        print_number(figures->floor);
+        printf(" %6.2f", figures->ratio);
     } else {
         printf(" %9s %6s", "-", "-");
     }
