@@ -1,0 +1,23 @@
+/* packed.h - the floor of a restore: pages in zstd blocks, decoded and hashed by nothing but zstd and xxHash */
+#ifndef PACKED_H
+#define PACKED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct packed {
+    uint64_t pages;
+    uint8_t *bytes; /* blocks of 64 pages, one behind the other */
+    size_t capacity;
+    size_t *block_bytes;
+};
+
+/* Packs the pages `numbers[0..pages)` of `state` in this order, as the library packs by default. */
+void packed_make(struct packed *packed, const uint8_t *state, const uint64_t *numbers, uint64_t pages);
+void packed_free(struct packed *packed);
+
+/* Decodes all blocks to `to`, one behind the other, and hashes each page; NULL: into one resident buffer, again and
+ * again. Returns something that depends on all hashes. */
+uint64_t packed_decode(const struct packed *packed, uint8_t *to);
+
+#endif
