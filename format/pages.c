@@ -164,7 +164,7 @@ svp_pages_read(struct svp_pages *pages, const uint8_t *body, size_t bytes, uint6
     verdict = verdict == SVP_GOOD ? read_tables(pages, &cursor, record_offset) : verdict;
     if (verdict == SVP_GOOD) {
         pages->payload = svp_cursor_bytes(&cursor, pages->stored_bytes);
-        verdict = cursor.bad ? SVP_BAD : SVP_GOOD;
+        verdict = cursor.bad || svp_cursor_left(&cursor) != 0 ? SVP_BAD : SVP_GOOD;
     }
     return verdict;
 }

@@ -7,7 +7,7 @@ import io
 import os
 import struct
 import sys
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import namedtuple
 
 import xxhash
@@ -19,6 +19,8 @@ PAGE = 4096
 MIB = 1 << 20
 MAX_BODY, MAX_WINDOW, MAX_META, MAX_INDEX, MAX_END, MAX_LINKS = 64 * MIB, 8 * MIB, MIB, 16 * MIB, 8192, 64
 MAX_REGION, MAX_PAGE_INDEX = 1 << 46, 1 << 34
+HASH_BYTES = (0, 16, 16, 8)             # of each page's hash, by coder
+KEEP_PAGES, KEEP_UNPACKED, KEEP_ENTRIES = 1 << 18, 1 << 17, 1 << 20      # what is kept in memory, for speed only
 M64 = (1 << 64) - 1
 SEGMENT, REGIONS, META, PAGES, INDEX, COMMIT, REF, TOMBSTONE, SEAL, END, CLOSE = range(1, 12)
 TYPE_NAMES = dict(enumerate("SEGMENT REGIONS META PAGES INDEX COMMIT REF TOMBSTONE SEAL END CLOSE".split(), 1))
@@ -235,7 +237,7 @@ def meta(body, offset):
     return items
 
 class PagesRecord:
-    """4.4: a PAGES record with its tables; the payload stays packed until asked for."""
+    """4.4: a PAGES record with its tables; the payload stays packed until asked for, and no whole hash is known before."""
     __slots__ = ("offset", "region", "coder", "n", "pages", "bases", "hashes", "unpacked", "payload", "entries")
 
     def __init__(self, body, offset):
@@ -245,7 +247,7 @@ class PagesRecord:
         if self.coder > 3:
             raise Unsupported(f"unsupported coder {self.coder} at {offset}")
         self.n = n
-        hash_bytes = 16 * n if self.coder else 0
+        hash_bytes = HASH_BYTES[self.coder] * n
         refuse(not 1 <= n <= 1024 or self.region == 0 or 32 + ptb + btb + hash_bytes + stored != len(body), offset, "PAGES fields are wrong")
         sizes_ok = (self.unpacked == stored == 0, self.unpacked == stored == PAGE * n, self.unpacked == PAGE * n,
                     self.unpacked <= 8192 * n)[self.coder]
@@ -268,7 +270,7 @@ class PagesRecord:
         at = 32 + ptb + btb
         self.hashes = body[at:at + hash_bytes]
         self.payload = body[at + hash_bytes:]
-        self.entries = {p: (offset, bytes(self.hashes[16 * i:16 * i + 16]) if self.coder else ZERO_PAGE_HASH) for i, p in enumerate(self.pages)}
+        self.entries = {p: (offset, None) for p in self.pages}          # None: not decoded
 
     def unpack(self):
         """The unpacked payload; for coder 3 the masks of its pages."""
@@ -277,6 +279,16 @@ class PagesRecord:
 
     def whole(self, data, i):
         return data[PAGE * i:PAGE * i + PAGE] if self.coder else ZERO_PAGE
+
+    def place(self, page):
+        """Which of the record's pages it is, or None."""
+        i = bisect_left(self.pages, page)
+        return i if i < self.n and self.pages[i] == page else None
+
+    def hash_fits(self, i, digest):
+        """Whether the whole hash of page i as decoded begins as stored."""
+        h = HASH_BYTES[self.coder]
+        return digest[:h] == self.hashes[h * i:h * i + h]
 
 def xor_runs(data, n, offset):
     """Section 5: the XOR masks of the n pages of a record, as integers."""
@@ -316,25 +328,46 @@ def index(body, offset):
 
 def index_entries(head, offset):
     """[(region, first page, last page, record offset)]"""
-    data, pos, out = head.data, 0, []
-    rid = page = rec = 0
-    for i in range(head.entries):
-        a, pos = varint(data, pos, offset)
-        b, pos = varint(data, pos, offset)
-        c, pos = varint(data, pos, offset)
-        d, pos = varint(data, pos, offset)
-        if head.kind == 1:
-            rid, page, rec = a, b, offset - 8 * d
-        else:
-            if a or i == 0:
-                rid, page = rid + a, 0
-            page += b
-            rec = (rec + 8 * unzigzag(d)) & M64
-        refuse(not 1 <= rid < 1 << 32 or not 0 < rec < offset or page + c >= MAX_PAGE_INDEX or (head.kind == 2 and c >= 1024), offset, "INDEX entry is wrong")
-        out.append((rid, page, page + c, rec))
-        if head.kind == 2:
-            page += c + 1
-    refuse(pos != len(data), offset, "INDEX has bytes left over")
+    out = list_entries(head, offset) if head.kind == 1 else map_entries(head, offset)
+    for rid, first, last, rec in out:
+        refuse(not 1 <= rid < 1 << 32 or not 0 < rec < offset or last >= MAX_PAGE_INDEX, offset, "INDEX entry is wrong")
+    return out
+
+def varints(data, pos, n, where):
+    """n varints of `data` from `pos` on: (values, next position)."""
+    refuse(n > len(data) - pos, where, "more varints than bytes")
+    out = []
+    for _ in range(n):
+        value, pos = varint(data, pos, where)
+        out.append(value)
+    return out, pos
+
+def list_entries(head, offset):
+    flat, pos = varints(head.data, 0, 4 * head.entries, offset)
+    refuse(pos != len(head.data), offset, "INDEX list has bytes left over")
+    return [(rid, first, first + more, offset - 8 * back) for rid, first, more, back in zip(*[iter(flat)] * 4)]
+
+def map_entries(head, offset):
+    """The table of records, then the entries by columns."""
+    count, pos = varint(head.data, 0, offset)
+    steps, pos = varints(head.data, pos, count, offset)
+    records, at = [], 0
+    for step in steps:
+        at += 8 * step
+        refuse(step == 0 or at >= offset, offset, "INDEX map: records do not ascend, or one is no earlier record")
+        records.append(at)
+    columns = []
+    for _ in range(4):
+        column, pos = varints(head.data, pos, head.entries, offset)
+        columns.append(column)
+    refuse(pos != len(head.data), offset, "INDEX map has bytes left over")
+    out, rid, page = [], 0, 0
+    for i, (up, gap, more, which) in enumerate(zip(*columns)):
+        if up or i == 0:
+            rid, page = rid + up, 0
+        refuse(which >= count or more >= 1024, offset, "INDEX map: no such record, or a run longer than a record")
+        out.append((rid, page + gap, page + gap + more, records[which]))
+        page += gap + more + 1
     return out
 
 Commit = namedtuple("Commit", "id parent_id root meta_hash base_id sequence time base parent previous regions metadata index "
@@ -429,12 +462,18 @@ def state_root(table, view):
 def snapshot_id(history, c):
     return xxh3_128(0, history + struct.pack("<Q16s16sQ16sI", c.sequence, c.parent_id, c.root, c.time, c.meta_hash, len(c.label)) + c.label)
 
-def check_identity(c, table, view, metadata, history):
-    """metadata: the META body, or no bytes."""
+def check_id(c, table, metadata, history):
+    """All that the id says but the contents.  metadata: the META body, or no bytes."""
     refuse(len(table) != c.regions_count or sum(r.pages for r in table) != c.pages_all, c.offset, "COMMIT's count of regions or pages is wrong")
-    refuse(state_root(table, view) != c.root, c.offset, f"snapshot {c.id.hex()}: state root is wrong")
     refuse(xxh3_128(0, metadata) != c.meta_hash, c.offset, "metadata hash is wrong")
     refuse(snapshot_id(history, c) != c.id, c.offset, "snapshot id is wrong")
+
+def check_root(c, table, view):
+    """The contents: hashes of pages as decoded."""
+    for rid, pages in view.items():
+        lost = next((p for p, v in pages.items() if v[1] is None), None)
+        refuse(lost is not None, c.offset, f"snapshot {c.id.hex()}: state root cannot be told, region {rid} page {lost} was not decoded")
+    refuse(state_root(table, view) != c.root, c.offset, f"snapshot {c.id.hex()}: state root is wrong")
 
 # ---------------------------------------------------------------- section 3: opening a file
 PARSE = {SEGMENT: segment, REGIONS: regions, COMMIT: commit, REF: ref, TOMBSTONE: tombstone, INDEX: index, META: lambda b, o: bytes(b)}
@@ -449,7 +488,8 @@ class Archive:
         self.damage = []                # [(offset, text)]
         self.notes = []
         self.last_end = self.salt = None
-        self.parsed, self.unpacked_ = {}, {}
+        self.parsed, self.unpacked_, self.unpacked_pages = {}, {}, 0
+        self.hashes = {}                # record -> {page: its whole hash; None: it cannot be decoded}
         self.open()
 
     # -- records by offset
@@ -620,7 +660,7 @@ class Archive:
                 self.damage.append((e.offset, str(e)))
         return [(k, n, i) for (k, n), i in sorted(newest.items()) if i != ZERO_ID and i not in dropped]
 
-    # -- 4.5: to find a page.  A map is {region: {page: (record, hash)}}
+    # -- 4.5: to find a page.  A map is {region: {page: (record, whole hash or None)}}
     def index_map(self, c):
         """By the INDEXes."""
         layers = []
@@ -655,21 +695,41 @@ class Archive:
                 return merged(layers)
             c = self.record(c.base, COMMIT, c.offset, "base")
 
+    def hashed(self, where):
+        """The map with the whole hashes of its pages: each is decoded once only."""
+        for rid, pages in where.items():
+            for page, (offset, _) in pages.items():
+                known = self.hashes.setdefault(offset, {})
+                if page not in known:
+                    try:
+                        self.page(offset, rid, page)
+                    except Corrupt:
+                        known[page] = None
+                pages[page] = (offset, known[page])
+        return where
+
     # -- 4.4: page contents
     def unpacked(self, p):
         if p.offset not in self.unpacked_:
             self.unpacked_[p.offset] = p.unpack()
+            self.unpacked_pages += p.n
+            while self.unpacked_pages > KEEP_UNPACKED and len(self.unpacked_) > 1:
+                oldest = next(iter(self.unpacked_))
+                del self.unpacked_[oldest]
+                self.unpacked_pages -= self.parsed[oldest, PAGES].n
+        else:
+            self.unpacked_[p.offset] = self.unpacked_.pop(p.offset)       # the newest again
         return self.unpacked_[p.offset]
 
     def page(self, offset, region, page):
-        """Decodes one page through its chain and checks its hash."""
+        """Decodes one page through its chain and checks its hash: (content, whole hash)."""
         before, at, masks = self.limit, offset, []
         while True:
             p = self.pages(at, before, region)
-            refuse(page not in p.entries, before, f"base record {at} lacks page {page}")
-            i = p.pages.index(page)
+            i = p.place(page)
+            refuse(i is None, before, f"base record {at} lacks page {page}")
             if not masks:
-                want = p.entries[page][1]
+                newest, place = p, i
             if p.coder != 3:
                 break
             masks.append(self.unpacked(p)[i])
@@ -678,8 +738,10 @@ class Archive:
         content = p.whole(self.unpacked(p), i)
         for mask in masks:
             content = apply_mask(content, mask)
-        refuse(content is not ZERO_PAGE and xxh3_128(0, content) != want, offset, f"region {region} page {page}: page hash is wrong")
-        return content
+        digest = ZERO_PAGE_HASH if content is ZERO_PAGE else xxh3_128(0, content)
+        refuse(not newest.hash_fits(place, digest), offset, f"region {region} page {page}: page hash is wrong")
+        self.hashes.setdefault(offset, {})[page] = digest
+        return content, digest
 
     def history(self):
         return self.record(self.last_end.segment if self.last_end else 0, SEGMENT, self.limit, "SEGMENT").history
@@ -689,15 +751,25 @@ class Archive:
         _, table = self.record(c.regions, REGIONS, c.offset, "REGIONS")
         metadata = self.record(c.metadata, META, c.offset, "META") if c.metadata else b""
         history = self.history()
+        check_id(c, table, metadata, history)
         try:
-            view = visible(table, self.index_map(c))
-            check_identity(c, table, view, metadata, history)
+            self.write(c, table, self.index_map(c), folder)
         except Corrupt as e:
             self.notes.append(f"index not used ({e}); pages replayed from the base chain")
-            view = visible(table, self.replay_map(c))
-            check_identity(c, table, view, metadata, history)
-        write_regions(folder, table, lambda r: ((p, self.page(view[r.id][p][0], r.id, p)) for p in sorted(view[r.id])))
+            self.write(c, table, self.replay_map(c), folder)
         return c
+
+    def write(self, c, table, where, folder):
+        """Decodes each page once: its content is written, its hash counts in the state root, which is checked at the end."""
+        view = visible(table, where)
+
+        def pages_of(r):
+            for page in sorted(view[r.id]):
+                offset = view[r.id][page][0]
+                content, digest = self.page(offset, r.id, page)
+                view[r.id][page] = (offset, digest)
+                yield page, content
+        write_regions(folder, table, pages_of, lambda: check_root(c, table, view))
 
 def merged(layers):
     """Newest first."""
@@ -716,8 +788,8 @@ def one_snapshot(commits, wanted):
 def file_name(name):
     return "".join(chr(b) if chr(b).isascii() and (chr(b).isalnum() or b in b"._-") else f"%{b:02X}" for b in name) + ".bin"
 
-def write_regions(folder, table, pages_of):
-    """All regions to temporary names; renamed only when every page was good."""
+def write_regions(folder, table, pages_of, check=lambda: None):
+    """All regions to temporary names; renamed only when every page was good, and `check` has nothing against it."""
     os.makedirs(folder, exist_ok=True)
     done = []
     try:
@@ -729,6 +801,7 @@ def write_regions(folder, table, pages_of):
                 for page, content in pages_of(r):
                     f.seek(page * PAGE)
                     f.write(content)
+        check()
         for temp, final in done:
             os.replace(temp, final)
     finally:
@@ -749,7 +822,7 @@ class Checker:
         self.segments, self.masks = [], (0, 0, 0)
         self.tables, self.metas, self.commits, self.dropped = {}, {}, {}, set()
         self.names, self.ever = {}, {}  # region id -> name; COMMIT offset -> region ids of its base chain
-        self.maps = {0: {}}             # COMMIT offset -> {region: {page: (record, hash)}}, the last few
+        self.maps = {0: {}}             # COMMIT offset -> {region: {page: (record, whole hash)}}, the last few
         self.content, self.links, self.boundaries = {}, {}, {0}         # (region, page) -> (record, content); record -> links of its pages
         self.last = None                # the newest COMMIT
 
@@ -812,7 +885,7 @@ class Checker:
         for rec, body in by[TOMBSTONE]:
             self.guard(self.tombstone, body, rec.offset)
         self.end(t.end)
-        self.content.update(staged)
+        self.content.update((k, v) for k, v in staged.items() if v)
         self.known, self.last = True, newest or self.last
 
     def floating_and_seal(self, t, seals):
@@ -877,10 +950,11 @@ class Checker:
             self.check(len(whole) == left(old, r), c.offset, f"region {r.id}: a page left an excluded range and is not stored whole")
 
     def pages(self, p, staged):
-        """4.4, 5: decodes every page; the contents wait in `staged` for the end of the transaction."""
+        """4.4, 5: decodes every page and keeps its whole hash; the contents wait in `staged` for the end of the transaction."""
         self.check(p.coder != 3 or self.masks[0] & 2 or not self.segments, p.offset, "coder 3 without the feature xor-runs")
         self.check(len(p.payload) == p.unpacked or self.masks[0] & 1 or not self.segments, p.offset, "Zstandard without the feature zstd")
         links = self.links[p.offset] = {}
+        hashes = self.a.hashes.setdefault(p.offset, {}) if self.a else {}
         data = p.unpack()
         for i, page in enumerate(p.pages):
             key = (p.region, page)
@@ -894,16 +968,21 @@ class Checker:
                 elif self.stream:
                     raise Corrupt(p.offset, f"page {page}: base is not the last record of the stream")
                 else:
-                    content = self.guard(self.a.page, base, p.region, page)
+                    content, _ = self.guard(self.a.page, base, p.region, page) or (None, None)
                     if content is None:
+                        hashes[page] = staged[key] = None
                         continue
                 content = apply_mask(content, data[i])
             else:
                 content = p.whole(data, i)
-            if content is not ZERO_PAGE and xxh3_128(0, content) != p.entries[page][1]:
+            digest = ZERO_PAGE_HASH if content is ZERO_PAGE else xxh3_128(0, content)
+            staged[key] = None
+            if not p.hash_fits(i, digest):
                 self.find(p.offset, f"region {p.region} page {page}: page hash is wrong")
-            elif self.stream or len(self.content) < 262144 or key in self.content:
-                staged[key] = (p.offset, ZERO_PAGE if content == ZERO_PAGE else bytes(content))
+            elif self.stream or len(self.content) < KEEP_PAGES or key in self.content:
+                staged[key] = (p.offset, ZERO_PAGE if digest == ZERO_PAGE_HASH else bytes(content))
+            hashes[page] = digest
+            p.entries[page] = (p.offset, digest)
 
     def commit(self, c, t, by, stored):
         """4.6"""
@@ -939,13 +1018,11 @@ class Checker:
         table = self.table(c)
         self.follow(c, table, base, stored)
         if c.base not in self.maps:
-            self.maps[c.base] = self.a.replay_map(base)
+            self.maps[c.base] = self.a.hashed(self.a.replay_map(base))
         where = dict(self.maps[c.base])
         for p in stored:
             where[p.region] = {**where.get(p.region, {}), **p.entries}
-        for old in [k for k in self.maps if k][:-8 if self.a else None]:
-            del self.maps[old]
-        self.maps[c.offset] = where
+        self.keep_map(c.offset, where)
         view = visible(table, where)
         for rec, body in by[INDEX]:
             self.guard(self.index, body, rec.offset, c, stored, where, view)
@@ -953,7 +1030,16 @@ class Checker:
             self.metas[c.metadata] = self.a.record(c.metadata, META, c.offset, "META")
         refuse(c.metadata and not (c.metadata < c.offset and c.metadata in self.metas), c.offset, "COMMIT: no META")
         history = self.segments[-1].history if self.segments else self.a.history()
-        check_identity(c, table, view, self.metas[c.metadata] if c.metadata else b"", history)
+        check_id(c, table, self.metas[c.metadata] if c.metadata else b"", history)
+        check_root(c, table, view)
+
+    def keep_map(self, offset, where):
+        """The maps of the newest COMMITs, so that histories with branches are not replayed at every turn; of a stream the newest only."""
+        self.maps[offset] = where
+        least = 9 if self.a else 2
+        entries = sum(len(pages) for pages in where.values()) + 1
+        while len(self.maps) > max(least, KEEP_ENTRIES // entries if self.a else 0):
+            del self.maps[next(k for k in self.maps if k)]
 
     def index(self, body, offset, c, stored, where, view):
         """4.5: the INDEX against the PAGES of the base chain."""

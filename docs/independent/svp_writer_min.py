@@ -168,7 +168,7 @@ class Builder:
         else:
             raw = b"" if coder == 0 else b"".join(new)
         z = payload or ((raw, len(raw), len(raw)) if coder == 1 else squeeze(raw))
-        hs = b"" if coder == 0 else hashes or b"".join(h128(0, c) for c in new)
+        hs = b"".join(h128(0, c)[:(0, 16, 16, 8)[coder]] for c in new) if hashes is None else hashes
         self.rec(PAGES, struct.pack("<IHHQIIII", rid, coder, n, wanted[0], len(table), len(btab), z[1], z[2]) + table + btab + hs + z[0])
         self.pages_made.append((rid, list(wanted), at, coder, z[2]))
         return self
@@ -183,20 +183,28 @@ class Builder:
         self.index_at = self.rec(INDEX, struct.pack("<QIIII", below, 1, len(made), z[1], z[2]) + z[0])
         return self
 
-    def index_map(self, where, below=0):
-        """where: {(region id, page): record}"""
+    def index_map(self, where, below=0, unused=(), tweak=None, count=None, surplus=b"", entries=0):
+        """where: {(region id, page): record}; unused: records that no entry needs; tweak: a function of (records, rows), which may change the
+        steps between the records and the four values of each entry; count: says another number of records; entries: so many more."""
         runs = []
         for (r, p), o in sorted(where.items()):
             if runs and runs[-1][0] == r and runs[-1][1] + runs[-1][2] == p and runs[-1][3] == o:
                 runs[-1][2] += 1
             else:
                 runs.append([r, p, 1, o])
-        out, lr, lp, lo = b"", 0, 0, 0
+        records = sorted({*where.values(), *unused})
+        steps = [(b - a) // 8 for a, b in zip([0] + records, records)]
+        rows, lr, lp = [], 0, 0
         for r, p, n, o in runs:
-            out += varint(r - lr) + varint(p - (lp if r == lr else 0)) + varint(n - 1) + zigzag((o - lo) // 8)
-            lr, lp, lo = r, p + n, o
-        z = squeeze(out)
-        self.index_at = self.rec(INDEX, struct.pack("<QIIII", below, 2, len(runs), z[1], z[2]) + z[0])
+            rows.append([r - lr, p - (lp if r == lr else 0), n - 1, records.index(o)])
+            lr, lp = r, p + n
+        if tweak:
+            tweak(steps, rows)
+        out = varint(len(steps) if count is None else count) + b"".join(map(varint, steps))
+        for column in range(4):
+            out += b"".join(varint(row[column]) for row in rows if len(row) > column)
+        z = squeeze(out + surplus)
+        self.index_at = self.rec(INDEX, struct.pack("<QIIII", below, 2, len(runs) + entries, z[1], z[2]) + z[0])
         return self
 
     def where_now(self, base):
@@ -383,6 +391,17 @@ def good_cases(case):
     b.index_map({k: v for k, v in b.where_now(s3).items() if k[1] == 2 or v > s1.at}, below=s1.at)
     b.commit(st, base=s3)
     case("good-index-span", b.end(), "a map INDEX of a span of 3 commits, below: the first; one entry is older than the span and names the current record")
+    case("good-index-map-many", wide_map(), "a map INDEX of two regions and three records, compressed: runs that take turns, long steps, a record that reaches far")
+    b = Builder()
+    b.begin().segment().regions(TABLE).index_map({})
+    b.commit({b"heap": bytes(4 * P)})
+    case("good-index-map-empty", b.end(), "a map INDEX without records and entries: its one byte is the number of records")
+    case("good-index-map-unused", mapped(unused=lambda s: [s.where[1, 0]]), "a map INDEX whose table has a record that no entry names")
+    b, s = first()
+    st = edit(edit(edit(s.state, b"heap", 5, b"one"), b"heap", 2 * P + 6, b"two"), b"heap", 3 * P + 7, b"three")
+    b.begin().pages(3, b"heap", [0, 2, 3], st, base=s).index_list(below=s.at)
+    b.commit(st, base=s)
+    case("good-delta-pages", b.end(), "one delta record of three pages whose bases lie in two records: 8 bytes of hash for each")
     b = Builder()
     b.begin().segment().regions(TABLE).meta([(1, bytes(range(16))), (2, "m\u00e9ssage".encode()), (0x8001, b"app"), (0x8001, b"app2"), (99, b"")])
     b.pages(2, b"heap", [0, 1, 2, 3], STATE).index_list()
@@ -445,6 +464,36 @@ def good_cases(case):
     for i in range(64):
         s = delta(b, s, at=100 + i % 3, data=bytes([65 + i % 26]))
     case("good-xor-chain", b.close(), "a chain of 64 deltas, each one link, is the most that is allowed")
+
+def mapped(unused=None, **k):
+    """Two transactions, the second with a map INDEX of the whole chain; k: how it is wrong."""
+    b, s = first()
+    st = edit(Q, b"heap", 3 * P + 9, b"Q")
+    b.begin().pages(3, b"heap", [0], st, base=s).pages(2, b"heap", [3], st)
+    where = b.where_now(s)
+    b.index_map(where, unused=unused(s) if unused else (), **k)
+    b.commit(st, base=s)
+    return b.end()
+
+def wide_map():
+    table = {b"heap": (1500 * P, 0, 0, []), b"tail": (400 * P, 0, 0, [])}
+    heap = bytearray(1500 * P)
+    for i in (*range(60), *range(200, 340), 1499):
+        heap[P * i:P * i + P] = text_page(i)
+    st = {b"heap": bytes(heap), b"tail": b"".join(text_page(i, 1) for i in range(300)) + bytes(100 * P)}
+    b = Builder()
+    b.begin().segment().regions(table)
+    b.pages(2, b"heap", [*range(60), *range(200, 340), 1499], st).pages(2, b"tail", list(range(300)), st).index_list()
+    s = b.commit(st)
+    b.end()
+    odd = list(range(1, 60, 2)) + list(range(211, 330, 3))
+    for i in odd:
+        heap[P * i + 17:P * i + 20] = b"odd"
+    st = {**st, b"heap": bytes(heap)}
+    b.begin().pages(3, b"heap", odd, st, base=s)
+    b.index_map(b.where_now(s))
+    b.commit(st, base=s)
+    return b.end()
 
 def ro():
     b = Builder()
@@ -552,6 +601,35 @@ def bad_pages(case):
     b.begin().segment().regions(TABLE).pages(2, b"heap", [0], STATE, hashes=bytes(16)).index_list()
     b.commit({b"heap": text_page(0) + bytes(3 * P)})
     case("bad-page-hash", b.end(), "a page decodes to content of another hash")
+    page = Q[b"heap"][:P]
+    whole = h128(0, page)
+    for name, coder, hashes, kept, text in (
+            ("page-hash-whole-last", 2, flip(whole, 15), 1, "the last of the 16 bytes of a whole page's hash is wrong"),
+            ("page-hash-delta", 3, flip(whole, 7)[:8], 1, "the last of the 8 bytes of a delta's hash is wrong"),
+            ("page-hash-delta-first", 3, flip(whole, 0, 7)[:8], 0, "the first of the 8 bytes of a delta's hash is wrong"),
+            ("page-hash-delta-half", 3, whole[8:], 1, "a delta has the last 8 bytes of the hash, not the first"),
+            ("hash-size-delta-7", 3, whole[:7], 1, "a delta has 7 bytes of hash"),
+            ("hash-size-delta-9", 3, whole[:9], 1, "a delta has 9 bytes of hash"),
+            ("hash-size-delta-16", 3, whole, 1, "a delta has the whole hash"),
+            ("hash-size-delta-none", 3, b"", 0, "a delta has no hash"),
+            ("hash-size-whole-15", 2, whole[:15], 1, "a whole page has 15 bytes of hash"),
+            ("hash-size-whole-17", 2, whole + b"\0", 1, "a whole page has 17 bytes of hash"),
+            ("hash-size-whole-8", 2, whole[:8], 0, "a whole page has 8 bytes of hash, like a delta"),
+            ("hash-size-stored-15", 1, whole[:15], 0, "a stored page has 15 bytes of hash")):
+        b, s = first()
+        delta(b, s, at=0, data=b"q", coder=coder, hashes=hashes)
+        case("bad-" + name, b, text, kept=bool(kept))
+    for size, kept in ((1, 1), (8, 0)):
+        b, s = first()
+        b.begin().pages(0, b"heap", [0], STATE, hashes=bytes(size)).index_list(below=s.at)
+        b.commit(edit(STATE, b"heap", 0, bytes(P)), base=s)
+        case(f"bad-hash-size-zero-{size}", b.end(), f"a zero page has {size} bytes of hash", kept=bool(kept))
+    b, s = first()
+    st = edit(Q, b"heap", 3 * P + 9, b"Q")
+    swapped = h128(0, st[b"heap"][3 * P:])[:8] + whole[:8]
+    b.begin().pages(3, b"heap", [0, 3], st, base=s, hashes=swapped).index_list(below=s.at)
+    b.commit(st, base=s)
+    case("bad-page-hash-delta-swapped", b.end(), "the hashes of a delta's two pages have changed places")
     b = Builder()
     b.begin().segment().regions(TABLE).pages(2, b"heap", [0], STATE).index_list()
     b.commit(STATE)                     # STATE has more pages than are stored
@@ -644,6 +722,48 @@ def bad_fields(case):
     b.begin().pages(2, b"heap", [3], edit(s2.state, b"heap", 3 * P, b"q")).index_map({(1, 3): b.pages_made[0][2]}, below=s1.at)
     b.commit(edit(s2.state, b"heap", 3 * P, b"q"), base=s2)
     case("bad-index-map-missing", b.end(), "an INDEX map that lacks a page of its span")
+
+    # mapped(): the table holds the records of (1), (2), (0, as delta), (3); the entries name 2, 0, 1, 3
+    def again(steps, rows):             # the last record once more, named by the last entry
+        steps.append(0)
+        rows[-1][3] = len(steps) - 1
+
+    def backwards(steps, rows):         # the last two change places, so that the last step is negative, modulo 2^64; the entries follow
+        steps[-2] += steps[-1]
+        steps[-1] = (1 << 61) - steps[-1]
+        for row in rows:
+            row[3] = {len(steps) - 2: len(steps) - 1, len(steps) - 1: len(steps) - 2}.get(row[3], row[3])
+
+    def ordinal(n):
+        return lambda steps, rows: rows[-1].__setitem__(3, n if n else len(steps))
+
+    def step(i, n):
+        return lambda steps, rows: steps.__setitem__(i, steps[i] + n)
+    for name, kept, text, k in (
+            ("record-order", 1, "the records of an INDEX map do not ascend: the step back is there only modulo 2^64", dict(tweak=backwards)),
+            ("record-twice", 1, "an INDEX map's table holds a record twice", dict(tweak=again)),
+            ("record-wraps", 0, "a step of an INDEX map's table that is right modulo 2^64 only", dict(tweak=step(-1, 1 << 61))),
+            ("record-zero", 0, "an INDEX map's table holds offset 0, which no entry names", dict(unused=lambda s: [0])),
+            ("record-not-pages", 1, "an entry of an INDEX map names a record that is no PAGES record", dict(unused=lambda s: [s.at], tweak=ordinal(2))),
+            ("record-outside", 1, "an INDEX map's table holds an offset outside the file", dict(tweak=step(-1, 1 << 40))),
+            ("ordinal", 1, "an entry of an INDEX map names the first record behind the table", dict(tweak=ordinal(0))),
+            ("ordinal-huge", 0, "an entry of an INDEX map names record 2^64 - 1 of the table", dict(tweak=ordinal((1 << 64) - 1))),
+            ("ordinal-other", 1, "an entry of an INDEX map names another record of the table, which lacks the page", dict(tweak=ordinal(1))),
+            ("surplus", 1, "a byte behind the last column of an INDEX map", dict(surplus=b"\0")),
+            ("column-cut", 1, "the last column of an INDEX map lacks a varint", dict(tweak=lambda steps, rows: rows[-1].pop())),
+            ("first-column-cut", 0, "the first column of an INDEX map lacks a varint", dict(tweak=lambda steps, rows: rows[-1].pop(0))),
+            ("entries-more", 1, "an INDEX map says one entry more than its columns hold", dict(entries=1)),
+            ("entries-fewer", 1, "an INDEX map says one entry less than its columns hold", dict(entries=-1)),
+            ("count-bomb", 1, "an INDEX map says 2^60 records: a reader must not loop or allocate by it", dict(count=1 << 60)),
+            ("count-more", 1, "an INDEX map says one record more than there are", dict(count=5)),
+            ("count-fewer", 0, "an INDEX map says one record less than there are", dict(count=3)),
+            ("varint-long", 0, "the last varint of an INDEX map is not the shortest", dict(tweak=lambda steps, rows: rows[-1].pop(), surplus=b"\x83\x00"))):
+        case("bad-index-map-" + name, mapped(**k), text, kept=bool(kept))
+    b = Builder()
+    b.mutate[INDEX] = lambda body: struct.pack("<QIIII", 0, 2, 0, 0, 0)
+    b.begin().segment().regions(TABLE).index_map({})
+    b.commit({b"heap": bytes(4 * P)})
+    case("bad-index-map-no-bytes", b.end(), "an INDEX map of no bytes at all: the number of records is missing")
     for name, at, fmt, v, kept, text in (("size", 24, "<Q", 4 * P + 1, 1, "a region whose size is no multiple of 4096"),
                                          ("size-huge", 24, "<Q", 1 << 47, 0, "a region of 2^47 bytes"), ("id-zero", 8, "<I", 0, 0, "region id 0"),
                                          ("count", 0, "<I", 5000, 0, "5,000 regions announced"),
@@ -736,6 +856,7 @@ def bad_structure(case):
     case("bad-stream-ref", stream(lambda b, s: b.begin().ref(2, b"x", s).end()), "a REF in a stream")
     case("bad-stream-tombstone", stream(lambda b, s: b.begin().tombstone(s).end()), "a TOMBSTONE in a stream", kept=False)
     case("bad-stream-floating", stream(lambda b, s: delta(b, s, floating=True)), "FLOATING in a stream")
+    case("bad-stream-page-hash-delta", stream(lambda b, s: delta(b, s, hashes=bytes(8))), "in a stream a delta whose hash is wrong")
     case("bad-stream-close-count", stream(delta, count=3), "CLOSE says 3 transactions, there are 2", kept=False)
     case("bad-stream-close-number", stream(lambda b, s: setattr(b, "n", 8)), "CLOSE's header number is not one more than the last", kept=False)
     b = stream(delta)

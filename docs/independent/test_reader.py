@@ -78,6 +78,11 @@ def corpus(temp, folder):
         if c.verdict == "damaged":
             for sid in listed:
                 restore(c.data, sid, os.path.join(temp, "r"))
+        if c.name.startswith(("bad-page-hash", "bad-hash-size", "bad-index-map")):      # pages that do not fit are refused; an INDEX is only a cache
+            code, got = restore(c.data, c.builder.snaps[-1].id.hex(), os.path.join(temp, "r"))
+            right = code == 0 and got == expected(c.builder.snaps[-1]) if "index-map" in c.name else code == 6 and not got
+            if not right:
+                fail(f"{c.name}: restore gives {code} {sorted(got)}")
         call(R.cmd_stream, io.BytesIO(c.data), None)
         slowest = max(slowest, time.time() - t)
     kept = [c for c in cases if c.kept]
@@ -173,7 +178,7 @@ def fuzz(files, rounds, temp):
     """Bodies changed at random, hashes made right: no traceback, no long run, no wrong content under a known id."""
     random.seed(7)
     names = [f"good-{n}.svp" for n in ("branch", "index-span", "index-map", "regions-grow", "metadata", "stream", "ref-head", "ref-void", "coders",
-                                       "seal-continued", "excluded-back", "stream-excluded")]
+                                       "seal-continued", "excluded-back", "stream-excluded", "delta-pages", "index-map-unused")]
     counts, slow = {}, 0
     for n in range(rounds):
         c = files[names[n % len(names)]]
@@ -227,10 +232,101 @@ def roots():
     print("region roots agree")
 
 
+def half_hashes():
+    """Each bit of the 8 bytes counts, and so do all of a whole page's 16."""
+    digest = W.h128(0, W.Q[b"heap"][:4096])
+    for coder, h in ((1, 16), (2, 16), (3, 8)):
+        for bit in range(8 * h + 1):
+            b, s = W.first()
+            W.delta(b, s, at=0, data=b"q", coder=coder, hashes=digest[:h] if bit == 8 * h else W.flip(digest, bit >> 3, bit & 7)[:h])
+            code, out = call(R.cmd_verify, bytes(b.buf))
+            if verdict_of(code, out) != ("good" if bit == 8 * h else "damaged"):
+                fail(f"coder {coder}, bit {bit} of the hash: {out}")
+    print("every bit of the hashes counts")
+
+
+def maps(rounds):
+    """INDEX maps of random pages: what is written is read; cut or changed ones are read in full or refused."""
+    random.seed(3)
+    refused = 0
+    for n in range(rounds):
+        b, where = W.Builder(), {}
+        b.buf = bytearray(1 << 20)
+        records = [8 * random.randrange(1, 1 << random.choice((6, 12, 17))) for _ in range(random.randrange(1, 40))]
+        for _ in range(random.choice((0, 1, 3, 60))):
+            rid, page, o = random.choice((1, 2, 300, (1 << 32) - 1)), random.randrange(random.choice((9, 900, 1 << 34))), random.choice(records)
+            where.update({(rid, page + i): o for i in range(random.choice((1, 2, 200))) if page + i < 1 << 34})
+        b.index_map(where)
+        body = bytes(b.buf[(1 << 20) + 64:])
+        head = R.index(body[:24 + struct.unpack_from("<I", body, 20)[0]], 1 << 20)
+        entries = R.index_entries(head, 1 << 20)
+        if {(r, p): o for r, first, last, o in entries for p in range(first, last + 1)} != where:
+            fail(f"map {n}: read otherwise than written")
+        for _ in range(30):
+            d, i = bytearray(head.data), random.randrange(len(head.data))
+            d[i] ^= 1 << random.randrange(8)
+            for changed in (bytes(d), head.data[:i], head.data[:i] + head.data[i + 1:], head.data + bytes([d[i]])):
+                try:
+                    R.index_entries(head._replace(data=changed), 1 << 20)
+                    if len(changed) < len(head.data) and changed == head.data[:i]:
+                        fail(f"map {n}: a cut one is accepted")
+                except R.Corrupt:
+                    refused += 1
+    print(f"maps: {rounds} read as written, {refused} changed ones refused")
+
+
+def decoded_once():
+    """Verifying a history decodes each delta once: the work rises with the number of snapshots, not with its square."""
+    masks, apply_mask = [0], R.apply_mask
+
+    def counting(page, mask):
+        masks[0] += 1
+        return apply_mask(page, mask)
+    R.apply_mask = counting
+    try:
+        for align, branches in ((4096, 1), (8, 1), (4096, 20)):
+            for count in (150, 300):
+                b, s = W.first(W.Builder(align))
+                tips, links = [s] * branches, [0] * branches
+                for i in range(count):
+                    k = i % branches
+                    links[k] = (links[k] + 1) % 60
+                    tips[k] = W.delta(b, tips[k], at=7 * i % 4000, data=bytes([i & 127]), coder=3 if links[k] else 2)
+                masks[0] = 0
+                code, out = call(R.cmd_verify, bytes((b if align == 4096 else b.close()).buf))
+                if code or masks[0] > (count if branches == 1 else count * 64):
+                    fail(f"{count} snapshots on {branches} branches: {masks[0]} masks applied, {out}")
+                print(f"{count} snapshots on {branches} branches, alignment {align}: {masks[0]} masks applied")
+    finally:
+        R.apply_mask = apply_mask
+
+
+def little_memory():
+    """What is kept is kept for speed only: without it the verdicts are the same."""
+    kept = R.KEEP_PAGES, R.KEEP_UNPACKED, R.KEEP_ENTRIES
+    R.KEEP_PAGES, R.KEEP_UNPACKED, R.KEEP_ENTRIES = 0, 1, 1
+    b, s = W.first()
+    tips = [s] * 12
+    for i in range(48):
+        tips[i % 12] = W.delta(b, tips[i % 12], at=i * 40, data=b"leaf")
+    try:
+        for c in W.corpus() + [W.Case("good-bush", b, "12 branches: more than the maps kept")]:
+            code, out = call(R.cmd_verify, c.data)
+            if verdict_of(code, out) != c.verdict:
+                fail(f"{c.name} with little memory: {verdict_of(code, out)}: {out[:300]}")
+    finally:
+        R.KEEP_PAGES, R.KEEP_UNPACKED, R.KEEP_ENTRIES = kept
+    print("the same verdicts with little memory")
+
+
 def main():
     temp = tempfile.mkdtemp(prefix="svp-test-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     try:
         roots()
+        half_hashes()
+        maps(150)
+        decoded_once()
+        little_memory()
         files = corpus(temp, os.path.join(HERE, "..", "..", "format", "corpus"))
         for name, step in (("minimal", 1), ("branch", 101), ("unsynced", 101), ("ref-void", 101), ("ref-head", 101), ("seal-continued", 31)):
             c = files[f"good-{name}.svp"]

@@ -70,6 +70,8 @@ check_resume() {
 
 # Starts the program; kills it after $1 ms, or lets it finish where $1 is empty. Sets `code`.
 run() {
+    : >"$dir/out"
+    : >"$dir/err" # now: a program killed before it was started leaves them as they are
     SAVEPOINT_WATCH=$watch "$index" "$dir/a.svp" "$folder" --limit 300 --slow-ms 1 "${pace[@]}" "${answers[@]}" \
         >"$dir/out" 2>"$dir/err" &
     local pid=$! reported
