@@ -34,6 +34,7 @@ struct svp_coder {
     bool has_base;      /* decoding starts from an earlier version of the page */
     uint8_t hash_bytes; /* of each page's hash that are stored: 0, 8 or 16 */
     bool packs;         /* the payload may be compressed */
+    bool verbatim;      /* the unpacked payload is the pages themselves, one after another */
     bool reversible;    /* decoding onto the newer version gives the base back */
 
     /* Bytes this page will about take in a payload before packing, from the counts of a comparison with its

@@ -226,7 +226,8 @@ static enum savepoint_status descend_all(struct bulk *bulk, svp_bulk_progress *p
 
 /* ---- and up again */
 
-static enum savepoint_status apply_step(struct bulk *bulk, const struct step *step)
+/* `unpacked` NULL: the page's memory holds it already. */
+static enum savepoint_status apply_step(struct bulk *bulk, const struct step *step, const uint8_t *unpacked)
 {
     const struct svp_pages *pages = &bulk->batch->pages;
     uint64_t page;
@@ -237,7 +238,9 @@ static enum savepoint_status apply_step(struct bulk *bulk, const struct step *st
     }
     uint8_t *memory = part->memory + page * SVP_PAGE_BYTES;
     struct svp_page_origin *origin = &part->pages[page].origin;
-    pages->coder->decode(memory, &pages->slots[slot], bulk->batch->unpacked.bytes);
+    if (unpacked != NULL) {
+        pages->coder->decode(memory, &pages->slots[slot], unpacked);
+    }
     if (pages->coder->has_base) {
         origin->delta_bytes += pages->unpacked_bytes / pages->count + 1;
         if (++origin->links > SVP_CHAIN_LINKS_MAX) {
@@ -255,19 +258,52 @@ static enum savepoint_status apply_step(struct bulk *bulk, const struct step *st
     return SAVEPOINT_OK;
 }
 
+/* Where the payload of the record just loaded can be unpacked to at once: it is a run of whole pages, all of which are
+ * wanted (`steps` of them). NULL: it cannot. */
+static uint8_t *place_of_run(const struct bulk *bulk, const struct step *first, size_t steps)
+{
+    const struct svp_pages *pages = &bulk->batch->pages;
+    uint64_t page;
+    const struct svp_bulk_part *part = part_of(bulk, first->place, &page);
+    uint64_t last = pages->pages[pages->count - 1];
+    bool run = pages->coder->verbatim && pages->count == steps && last - pages->pages[0] + 1 == steps &&
+               last < part->wanted->pages;
+    for (size_t i = 0; run && i < steps; i++) {
+        run = svp_pageset_has(part->wanted, pages->pages[0] + i) &&
+              find_slot(bulk, bulk->batch, first[-(ptrdiff_t)i].place) >= 0;
+    }
+    return run ? part->memory + pages->pages[0] * SVP_PAGE_BYTES : NULL;
+}
+
+/* All steps of the oldest record left. */
+static enum savepoint_status apply_record(struct bulk *bulk)
+{
+    const struct svp_source *source = bulk->reader->source;
+    struct svp_cached_pages *batch = bulk->batch;
+    const struct step *first = &bulk->steps[bulk->step_count - 1];
+    size_t steps = 1;
+    while (steps < bulk->step_count && first[-(ptrdiff_t)steps].record_offset == first->record_offset) {
+        steps++;
+    }
+    enum savepoint_status status = svp_pages_cache_load(source, batch, first->record_offset, bulk->error);
+    uint8_t *run = status == SAVEPOINT_OK ? place_of_run(bulk, first, steps) : NULL;
+    if (run != NULL) {
+        enum svp_verdict verdict = svp_pages_unpack(&batch->pages, source->unpacker, run);
+        status = svp_source_verdict(source, verdict, batch->offset, "batch of pages", bulk->error);
+    } else if (status == SAVEPOINT_OK) {
+        status = svp_pages_cache_unpack(source, batch, bulk->error);
+    }
+    for (; status == SAVEPOINT_OK && steps > 0; steps--) {
+        status = apply_step(bulk, &bulk->steps[--bulk->step_count], run != NULL ? NULL : batch->unpacked.bytes);
+    }
+    return status;
+}
+
 static enum savepoint_status apply_all(struct bulk *bulk, svp_bulk_progress *progress, void *user)
 {
     enum savepoint_status status = SAVEPOINT_OK;
     while (status == SAVEPOINT_OK && bulk->step_count > 0) {
-        const uint64_t offset = bulk->steps[bulk->step_count - 1].record_offset;
-        status = svp_pages_cache_load(bulk->reader->source, bulk->batch, offset, bulk->error);
-        if (status == SAVEPOINT_OK) {
-            status = svp_pages_cache_unpack(bulk->reader->source, bulk->batch, bulk->error);
-        }
-        while (status == SAVEPOINT_OK && bulk->step_count > 0 &&
-               bulk->steps[bulk->step_count - 1].record_offset == offset) {
-            status = apply_step(bulk, &bulk->steps[--bulk->step_count]);
-        }
+        status = apply_record(bulk);
         if (status == SAVEPOINT_OK) {
             status = progress(user, bulk->done_pages, bulk->error);
         }

@@ -24,6 +24,7 @@ static void add_region(struct program *program, unsigned which, size_t pages)
         const struct model_snapshot *head = model_find(&program->model, &program->model.head);
         const struct model_region *known = head != NULL ? model_find_region(&head->state, name) : NULL;
         PROGRAM_CHECK(program, known == NULL || known->address == (uint64_t)(uintptr_t)base);
+        pages = known != NULL && known->pages > pages ? known->pages : pages; /* at least as large as it was */
     } else {
         base = program->arenas[which];
         PROGRAM_STATUS(program, savepoint_watch(program->session, name, base, pages * MODEL_PAGE_BYTES, &error),
