@@ -2,6 +2,9 @@
 #include "format/digest.h"
 
 #include <xxhash.h>
+#if defined(SVP_DIGEST_DISPATCH)
+#include <xxh_x86dispatch.h> /* from here on the same names choose the widest vectors the processor has */
+#endif
 
 uint64_t svp_digest64(uint64_t salt, const void *bytes, size_t count)
 {

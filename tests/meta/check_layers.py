@@ -11,7 +11,7 @@ C_HEADERS = set(
     "assert ctype errno float inttypes limits locale math setjmp stdalign stdarg stdatomic stdbool stddef stdint"
     " stdio stdlib stdnoreturn string time wchar".split()
 )
-LIBRARIES = {"zstd.h", "zstd_errors.h", "xxhash.h"}
+LIBRARIES = {"zstd.h", "zstd_errors.h", "xxhash.h", "xxh_x86dispatch.h"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^">]+)[">]', re.M)
 CONDITION = re.compile(
     r"^[ \t]*#[ \t]*(?:if|ifdef|ifndef|elif)\b.*\b"
