@@ -1,162 +1,13 @@
 /* test_power.c - power cuts: every state that the disk may be in, rebuilt from a record of the writer's system calls
  *
- * What was synced is on the disk. Of what was written since, each 4096-byte block is there in any of the versions it
- * went through, or not at all, and the file has any of the sizes it went through; a block may also be torn between two
- * versions at a multiple of 512 bytes. In every such state the history must be a prefix that holds all durable
- * snapshots. */
+ * In each of them the history must be a prefix that holds all durable snapshots. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "crash_fixture.h"
 #include "fault.h"
-
-enum { BLOCK = 4096, SECTOR = 512, STEPS_MAX = 4000, BLOCKS_MAX = 256, VERSIONS_MAX = 40, EXHAUSTIVE = 4096 };
-
-struct step { /* one system call, or a promise given */
-    enum { STEP_WRITE, STEP_TRUNCATE, STEP_SYNC, STEP_FOLDER, STEP_DURABLE } kind;
-    uint8_t *bytes;
-    size_t count, offset;
-    size_t snapshots; /* STEP_DURABLE: so many have been promised */
-};
-
-static struct record {
-    size_t count;
-    struct step steps[STEPS_MAX];
-} record;
-
-static void note(const struct fault_event *event)
-{
-    CHECK(record.count < STEPS_MAX);
-    struct step *step = &record.steps[record.count++];
-    *step = (struct step){ .count = event->count, .offset = (size_t)event->offset };
-    switch (event->kind) {
-    case FAULT_WRITE:
-        step->kind = STEP_WRITE;
-        step->bytes = malloc(event->count + 1);
-        CHECK(step->bytes != NULL);
-        memcpy(step->bytes, event->bytes, event->count);
-        break;
-    case FAULT_TRUNCATE:
-        step->kind = STEP_TRUNCATE;
-        break;
-    case FAULT_SYNC:
-        step->kind = STEP_SYNC;
-        break;
-    default:
-        step->kind = STEP_FOLDER;
-        break;
-    }
-}
-
-static void note_durable(size_t snapshots)
-{
-    CHECK(record.count < STEPS_MAX);
-    record.steps[record.count++] = (struct step){ .kind = STEP_DURABLE, .snapshots = snapshots };
-}
-
-static void forget_record(void)
-{
-    while (record.count > 0) {
-        free(record.steps[--record.count].bytes);
-    }
-}
-
-/* ---- the disk */
-
-struct image {
-    size_t size;
-    uint8_t bytes[BLOCKS_MAX * BLOCK];
-};
-
-static void apply(struct image *image, const struct step *step)
-{
-    if (step->kind == STEP_WRITE) {
-        CHECK(step->offset + step->count <= sizeof image->bytes);
-        memcpy(image->bytes + step->offset, step->bytes, step->count);
-        image->size = step->offset + step->count > image->size ? step->offset + step->count : image->size;
-    } else if (step->kind == STEP_TRUNCATE) {
-        if (step->offset < image->size) {
-            memset(image->bytes + step->offset, 0, image->size - step->offset);
-        }
-        image->size = step->offset;
-    }
-}
-
-struct window { /* what happened between the last sync and the cut */
-    size_t block_count;
-    struct {
-        size_t block, version_count;
-        uint8_t *versions[VERSIONS_MAX]; /* [0]: what is durable */
-    } blocks[BLOCKS_MAX];
-    size_t size_count, sizes[STEPS_MAX];
-    size_t durable; /* snapshots promised */
-};
-
-static void free_window(struct window *window)
-{
-    for (size_t i = 0; i < window->block_count; i++) {
-        for (size_t k = 0; k < window->blocks[i].version_count; k++) {
-            free(window->blocks[i].versions[k]);
-        }
-    }
-    window->block_count = 0;
-    window->size_count = 0;
-}
-
-static void add_version(struct window *window, size_t block, const uint8_t *before, const uint8_t *now)
-{
-    size_t i = 0;
-    while (i < window->block_count && window->blocks[i].block != block) {
-        i++;
-    }
-    if (i == window->block_count) {
-        window->block_count++;
-        window->blocks[i].block = block;
-        window->blocks[i].version_count = 1;
-        window->blocks[i].versions[0] = malloc(BLOCK);
-        CHECK(window->blocks[i].versions[0] != NULL);
-        memcpy(window->blocks[i].versions[0], before, BLOCK);
-    }
-    size_t version = window->blocks[i].version_count++;
-    CHECK(version < VERSIONS_MAX);
-    window->blocks[i].versions[version] = malloc(BLOCK);
-    CHECK(window->blocks[i].versions[version] != NULL);
-    memcpy(window->blocks[i].versions[version], now, BLOCK);
-}
-
-/* Replays steps [0, cut): `image` ends as what is durable, `window` holds what may be there besides. */
-static void open_window(struct window *window, struct image *image, size_t cut)
-{
-    static struct image before;
-    static struct image cache;
-    size_t synced = 0;
-    image->size = 0;
-    memset(image->bytes, 0, sizeof image->bytes);
-    window->durable = 0;
-    for (size_t i = 0; i < cut; i++) {
-        synced = record.steps[i].kind == STEP_SYNC ? i : synced;
-        window->durable = record.steps[i].kind == STEP_DURABLE ? record.steps[i].snapshots : window->durable;
-    }
-    for (size_t i = 0; i < synced; i++) {
-        apply(image, &record.steps[i]);
-    }
-    cache = *image;
-    window->sizes[window->size_count++] = cache.size;
-    for (size_t i = synced; i < cut; i++) {
-        before = cache;
-        apply(&cache, &record.steps[i]);
-        if (cache.size != before.size) {
-            window->sizes[window->size_count++] = cache.size;
-        }
-        for (size_t block = 0; block < BLOCKS_MAX; block++) {
-            if (memcmp(before.bytes + block * BLOCK, cache.bytes + block * BLOCK, BLOCK) != 0) {
-                add_version(window, block, before.bytes + block * BLOCK, cache.bytes + block * BLOCK);
-            }
-        }
-    }
-}
+#include "power_disk.h"
 
 /* ---- judging a state */
 
@@ -217,32 +68,6 @@ judge(const struct image *image, const struct history *history, size_t durable, 
     }
 }
 
-/* Builds the state in which block i stands at version choice[i], torn at sector tear[i] towards the version before. */
-static void build(struct image *image, const struct image *durable, const struct window *window, const size_t *choice,
-                  const size_t *tear, size_t size)
-{
-    image->size = size;
-    memcpy(image->bytes, durable->bytes, size);
-    for (size_t i = 0; i < window->block_count; i++) {
-        uint8_t *to = image->bytes + window->blocks[i].block * BLOCK;
-        size_t version = choice[i];
-        memcpy(to, window->blocks[i].versions[version], BLOCK);
-        if (tear != NULL && version > 0) {
-            size_t from = tear[i] * SECTOR;
-            memcpy(to + from, window->blocks[i].versions[version - 1] + from, BLOCK - from);
-        }
-    }
-}
-
-static size_t count_states(const struct window *window)
-{
-    size_t states = window->size_count;
-    for (size_t i = 0; i < window->block_count && states <= EXHAUSTIVE; i++) {
-        states *= window->blocks[i].version_count;
-    }
-    return states;
-}
-
 static void try_every_state(const struct window *window, const struct image *durable, const struct history *history,
                             const char *what, struct tally *tally)
 {
@@ -250,7 +75,7 @@ static void try_every_state(const struct window *window, const struct image *dur
     size_t choice[BLOCKS_MAX] = { 0 };
     for (;;) {
         for (size_t i = 0; i < window->size_count; i++) {
-            build(&image, durable, window, choice, NULL, window->sizes[i]);
+            build_state(&image, durable, window, choice, NULL, window->sizes[i]);
             judge(&image, history, window->durable, what, tally);
         }
         size_t digit = 0;
@@ -274,7 +99,7 @@ static void try_some_states(const struct window *window, const struct image *dur
             choice[i] = random_next(seed) % window->blocks[i].version_count;
             tear[i] = random_next(seed) % (BLOCK / SECTOR + 1);
         }
-        build(&image, durable, window, choice, tear, window->sizes[random_next(seed) % window->size_count]);
+        build_state(&image, durable, window, choice, tear, window->sizes[random_next(seed) % window->size_count]);
         judge(&image, history, window->durable, what, tally);
     }
 }
@@ -285,10 +110,10 @@ explore(const char *name, const struct history *history, size_t samples, uint64_
     static struct window window;
     static struct image durable;
     bool in_folder = false;
-    for (size_t cut = 0; cut <= record.count; cut++) {
+    for (size_t cut = 0; cut <= recorded()->count; cut++) {
         char what[64];
         enum { NONE = -1 };
-        int last = cut > 0 ? (int)record.steps[cut - 1].kind : NONE;
+        int last = cut > 0 ? (int)recorded()->steps[cut - 1].kind : NONE;
         in_folder = in_folder || last == STEP_FOLDER;
         CHECK_MSG(last != STEP_DURABLE || in_folder, "%s: a snapshot was promised before the file's name was synced",
                   name);
@@ -331,12 +156,12 @@ static void run_scenario(const struct scenario *scenario, struct world *world, u
 {
     const char *path = scratch_path("recorded.svp");
     file_remove(path);
-    fault_observe(note);
+    record_calls(true);
     world_open(world, path, "compare", scenario->pages);
     for (const char *step = scenario->takes; *step != '\0'; step++) {
         if (*step == 'r') {
             world_close(world);
-            note_durable(world->history.count);
+            record_durable(world->history.count);
             world_open(world, path, "compare", scenario->pages);
             world_resume(world);
             continue;
@@ -349,12 +174,12 @@ static void run_scenario(const struct scenario *scenario, struct world *world, u
             world_take(world, *step == 's' ? SAVEPOINT_SYNC : *step == 'o' ? SAVEPOINT_ORDERED : SAVEPOINT_NONE);
         }
         if (*step == 's' || *step == 'f') {
-            note_durable(world->history.count);
+            record_durable(world->history.count);
         }
     }
     world_close(world);
-    note_durable(world->history.count);
-    fault_observe(NULL);
+    record_durable(world->history.count);
+    record_calls(false);
     check_archive(path, &world->history, world->history.count, scenario->name);
 }
 
