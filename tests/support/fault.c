@@ -12,6 +12,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
 static bool held, tear;
 static fault_observer *observer;
+static fault_watcher *watcher;
 static struct plan {
     bool armed, sticky;
     uint64_t fail_at, calls, hits;
@@ -75,11 +76,24 @@ void fault_observe(fault_observer *whom)
     pthread_mutex_unlock(&mutex);
 }
 
+void fault_watch(fault_watcher *whom)
+{
+    pthread_mutex_lock(&mutex);
+    watcher = whom;
+    pthread_mutex_unlock(&mutex);
+}
+
 /* The code to fail with; 0: go on. */
 static int next_failure(enum fault_kind kind)
 {
     struct plan *plan = &plans[kind];
     int code = 0;
+    pthread_mutex_lock(&mutex);
+    fault_watcher *told = watcher;
+    pthread_mutex_unlock(&mutex);
+    if (told != NULL) {
+        told(kind);
+    }
     pthread_mutex_lock(&mutex);
     if (plan->armed) {
         plan->calls++;

@@ -1,6 +1,6 @@
 /* fault.h - failures made on purpose: the Nth call of a wrapped function fails
  *
- * A test that links fault.c passes WRAP ${fault_wraps} (tests/crash/CMakeLists.txt) to savepoint_add_test. One test at
+ * A test that links fault.c passes WRAP ${fault_wraps} (tests/CMakeLists.txt) to savepoint_add_test. One test at
  * a time; the library's worker and the test's own thread may both run into a fault. */
 #ifndef FAULT_H
 #define FAULT_H
@@ -32,6 +32,10 @@ uint64_t fault_hits(enum fault_kind kind);
 
 /* While held, the session's worker does not begin with another take. */
 void fault_hold_worker(bool hold);
+
+/* Told of every call before it is made, on the thread that makes it; may wait. NULL: nobody. */
+typedef void fault_watcher(enum fault_kind kind);
+void fault_watch(fault_watcher *watcher);
 
 /* Told of every call that changed a file or made it durable, after it succeeded (a torn write: what was stored). */
 struct fault_event {
