@@ -41,7 +41,7 @@ struct svp_commit {
 };
 enum svp_verdict svp_commit_read(struct svp_commit *commit, const uint8_t *body, size_t bytes);
 void svp_commit_write(struct svp_buffer *to, const struct svp_commit *commit);
-/* Where the transaction of a COMMIT at `offset` ends, when END follows it directly, as writers do. */
+/* Where the transaction of a COMMIT at `offset` ends when END follows it directly. */
 uint64_t svp_end_of_commit(uint64_t offset, uint32_t label_bytes, uint32_t alignment);
 /* The id the other fields give (SPEC.md section 6). */
 struct svp_hash svp_commit_identity(const struct svp_commit *commit, const uint8_t history_uuid[16]);

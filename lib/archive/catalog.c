@@ -121,6 +121,31 @@ bool svp_catalog_is_dropped(const struct svp_catalog *catalog, uint64_t commit_o
                                                  sizeof *catalog->dropped, order_offsets) != NULL;
 }
 
+bool svp_catalog_is_named(const struct svp_catalog *catalog, uint64_t commit_offset)
+{
+    bool named = false;
+    for (size_t i = 0; !named && i < catalog->ref_count; i++) {
+        named = catalog->refs[i].target == commit_offset;
+    }
+    return named;
+}
+
+bool svp_catalog_reserve(struct svp_catalog *catalog, size_t count)
+{
+    void *grown = svp_memory_resize(catalog->dropped, catalog->dropped_count + count, sizeof *catalog->dropped);
+    catalog->dropped = grown != NULL ? grown : catalog->dropped;
+    return grown != NULL;
+}
+
+void svp_catalog_drop(struct svp_catalog *catalog, uint64_t commit_offset)
+{
+    size_t at = catalog->dropped_count++;
+    for (; at > 0 && catalog->dropped[at - 1] > commit_offset; at--) {
+        catalog->dropped[at] = catalog->dropped[at - 1];
+    }
+    catalog->dropped[at] = commit_offset;
+}
+
 static uint32_t flags_of(const struct svp_catalog *catalog, const struct svp_commit *commit, uint64_t offset)
 {
     static const struct svp_hash none;
@@ -151,6 +176,20 @@ static uint64_t metadata_bytes_of(const struct svp_catalog *catalog, const struc
     return there ? record.body_bytes : 0;
 }
 
+/* Where the transaction of a COMMIT ends: END follows it, behind references and tombstones where there are any. */
+static uint64_t end_of_transaction(const struct svp_catalog *catalog, const struct svp_commit *commit, uint64_t offset)
+{
+    struct svp_record record = { 0 };
+    uint64_t at = offset;
+    bool behind = svp_source_header(catalog->source, &record, at, NULL) == SAVEPOINT_OK;
+    while (behind && record.type != SVP_END) {
+        at += svp_record_bytes(&record);
+        behind = svp_source_header(catalog->source, &record, at, NULL) == SAVEPOINT_OK && record.type != SVP_COMMIT;
+    }
+    /* Damaged: as if END stood right behind. */
+    return behind ? at + svp_record_bytes(&record) : svp_end_of_commit(offset, commit->label_bytes, catalog->alignment);
+}
+
 void svp_catalog_describe(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                           const struct svp_commit *commit, uint64_t offset)
 {
@@ -162,8 +201,7 @@ void svp_catalog_describe(const struct svp_catalog *catalog, struct savepoint_sn
     snapshot->time_ns = commit->time_ns;
     snapshot->changed_pages = commit->pages_stored;
     snapshot->region_pages = commit->region_pages;
-    snapshot->stored_bytes =
-        svp_end_of_commit(offset, commit->label_bytes, catalog->alignment) - commit->transaction_start;
+    snapshot->stored_bytes = end_of_transaction(catalog, commit, offset) - commit->transaction_start;
     snapshot->pause_ns = commit->pause_ns;
     snapshot->file_offset = offset;
     snapshot->region_count = commit->region_count;

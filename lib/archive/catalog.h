@@ -34,6 +34,13 @@ void svp_catalog_describe(const struct svp_catalog *catalog, struct savepoint_sn
 enum savepoint_status svp_catalog_at(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                      uint64_t offset, struct savepoint_error *error);
 bool svp_catalog_is_dropped(const struct svp_catalog *catalog, uint64_t commit_offset);
+/* A reference other than HEAD leads to it. */
+bool svp_catalog_is_named(const struct svp_catalog *catalog, uint64_t commit_offset);
+
+/* For a writer: room for `count` more dropped snapshots (false: no memory); notes that one was dropped, where there is
+ * room. */
+bool svp_catalog_reserve(struct svp_catalog *catalog, size_t count);
+void svp_catalog_drop(struct svp_catalog *catalog, uint64_t commit_offset);
 
 /* The nearest kept ancestor; the snapshot before in file order and the newest one, dropped ones included (their flag
  * tells). NOT_FOUND, EMPTY. */

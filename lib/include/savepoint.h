@@ -315,6 +315,47 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_wait(struct savepoint *session, uint64_t ticket, struct savepoint_snapshot *snapshot,
                struct savepoint_error *error);
 
+struct savepoint_autosave_options {
+    size_t size;
+    uint64_t interval_ns;    /* from the end of one autosave's pause to the next; 0: off */
+    uint64_t size_cap_bytes; /* nothing is taken once the archive has this size; 0: no cap */
+    uint32_t keep_last;      /* autosaves to keep; older ones are dropped; 0: all */
+    enum savepoint_durability durability;
+    const char *label; /* of every autosave; copied; NULL: none; at most 255 bytes of UTF-8 */
+};
+/* clang-format off */
+#define SAVEPOINT_AUTOSAVE_OPTIONS_INIT { sizeof(struct savepoint_autosave_options), 0, 0, 0, SAVEPOINT_SYNC, NULL }
+/* clang-format on */
+
+/* Sets or changes what savepoint_tick() does; NULL options turn it off. The interval begins now. With `keep_last`
+ * N, an autosave that is committed drops all older ones but N - 1, in the same transaction: dropped snapshots are
+ * hidden from names and lists, and their bytes stay in the file. Counted and dropped are autosaves of all branches that
+ * bear no reference (label or pin); never HEAD, never snapshots of savepoint_take(). Errors: INVALID, FORKED,
+ * UNSUPPORTED. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_options *options,
+                   struct savepoint_error *error);
+
+/* To be called in the application's loop wherever no thread writes to the regions: takes a snapshot, as
+ * savepoint_take() does, when the interval is over, and else (or with autosave off) returns OK at once. `ticket` (may
+ * be NULL) is for savepoint_wait; 0 when nothing was taken. No file is touched on the calling thread, and it never
+ * waits for the worker: while a take is in flight, what is due is put off (counted as late) to the first tick that
+ * finds none, and an autosave may exceed `staging_bytes`, up to the size of all regions: where that is too much memory,
+ * take the first, large snapshot with savepoint_take(), which keeps to the budget. A failure of an earlier autosave is
+ * returned by the next tick, once; its pages go into the next take. At the size cap LIMIT is returned whenever one is
+ * due. After any failure autosaving goes on an interval later. Errors: those of savepoint_take() and savepoint_wait().
+ */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_tick(struct savepoint *session, uint64_t *ticket, struct savepoint_error *error);
+
+/* The interval that costs a long run least, from what takes of this session have cost so far and `mtbf_ns`, the mean
+ * time between failures of program and machine: Daly's estimate of the optimum checkpoint interval, sqrt(2 C M) and
+ * corrections, with C the mean pause; not less than a take needs on average until it is committed. NOT_FOUND before one
+ * is. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_suggest_interval(struct savepoint *session, uint64_t *interval_ns, uint64_t mtbf_ns,
+                           struct savepoint_error *error);
+
 enum savepoint_restore_flags { SAVEPOINT_RESTORE_SKIP_MISSING = 1 /* regions not here are left out */ };
 
 struct savepoint_restore_options {
@@ -372,6 +413,11 @@ struct savepoint_statistics {
     uint64_t torn_offset, torn_bytes; /* what open cut, if it did */
     uint32_t flags;                   /* enum savepoint_session_flags */
     char backend[16];                 /* of the most recent region */
+    uint64_t autosaves;               /* committed */
+    uint64_t autosaves_late;          /* put off because a take was in flight when they were due */
+    uint64_t autosaves_dropped;       /* snapshots dropped by keep_last */
+    uint64_t archive_bytes;           /* end of the newest transaction: what size_cap_bytes is compared with */
+    uint64_t commit_ns_total;         /* from the beginning of each take to the end of its commit */
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status

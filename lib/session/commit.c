@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/memory.h"
+#include "session/drop.h"
 #include "session/encode.h"
 #include "session/span.h"
 #include "session/staging.h"
@@ -199,7 +200,8 @@ write_closing(struct savepoint *session, struct svp_take *take, struct draft *dr
     end.newest_regions = commit->regions > end.newest_regions ? commit->regions : end.newest_regions;
     end.highest_sequence = commit->sequence;
     end.snapshot_count++;
-    return svp_append_finish(append, &end, take->durability == SAVEPOINT_SYNC, error);
+    status = svp_drop_write(session, take, &end, error);
+    return status == SAVEPOINT_OK ? svp_append_finish(append, &end, take->durability == SAVEPOINT_SYNC, error) : status;
 }
 
 /* After a commit: the next one stands on it. */
@@ -277,6 +279,7 @@ static void commit_take(struct savepoint *session, struct svp_take *take)
     }
     if (status == SAVEPOINT_OK) {
         advance(session, &draft.commit, draft.commit_offset);
+        svp_drop_settle(session, take, &draft.commit, draft.commit_offset);
         svp_catalog_describe(&session->catalog, &snapshot, &draft.commit, draft.commit_offset);
         count_commit(session, &snapshot);
     } else {

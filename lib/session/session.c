@@ -7,6 +7,7 @@
 #include "os/host.h"
 #include "os/vm.h"
 #include "session/commit.h"
+#include "session/drop.h"
 #include "session/encode.h"
 #include "options.h"
 #include "session/region.h"
@@ -133,6 +134,7 @@ static enum savepoint_status open_archive(struct savepoint *session, const char 
                               &session->append.end, session->append.has_end, session->append.durable_bytes, error);
     status = status == SAVEPOINT_OK ? read_next_region_id(session, error) : status;
     note_repair(session);
+    session->statistics.archive_bytes = session->append.committed_bytes;
     session->positioned =
         session->append.end.newest_commit == 0 || (session->options.flags & SAVEPOINT_OPEN_NEW_ROOT) != 0;
     return status;
@@ -148,6 +150,7 @@ static void free_session(struct savepoint *session)
     svp_memory_free(session->runs);
     svp_encode_close(&session->encoder);
     svp_staging_free(session->staging.spare);
+    svp_drop_close(&session->drops);
     svp_buffer_free(&session->history.regions_body);
     svp_condition_close(session->changed);
     svp_mutex_close(session->mutex);

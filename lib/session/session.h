@@ -98,7 +98,9 @@ struct svp_take { /* one take in flight */
     uint32_t flags; /* SVP_COMMIT_... */
     char label[SAVEPOINT_LABEL_BYTES];
     struct svp_buffer metadata; /* META body */
+    uint64_t started_ns;        /* monotonic */
     uint64_t time_ns, pause_ns;
+    uint32_t keep_last; /* autosaves to keep, this one among them; 0: all */
     size_t capture_count;
     struct svp_capture *captures;
 
@@ -136,6 +138,24 @@ struct svp_encoder { /* worker: batches being filled */
     uint64_t unchanged, zero_pages, delta_pages, whole_pages;
 };
 
+struct svp_autosave { /* what savepoint_autosave asked for, and when the next one is due */
+    struct savepoint_autosave_options options;
+    char label[SAVEPOINT_LABEL_BYTES]; /* where options.label points, unless it is NULL */
+    uint64_t since_ns;                 /* monotonic: the interval began */
+    bool late;                         /* the one that is due has been put off and counted */
+};
+
+struct svp_kept { /* an autosave that is not dropped */
+    struct svp_tombstone tombstone;
+    bool dropped; /* by the transaction being written */
+};
+
+struct svp_drops { /* worker: the autosaves that keep_last may drop */
+    bool listed;
+    size_t count;
+    struct svp_kept *kept; /* oldest first */
+};
+
 struct svp_hook {
     savepoint_hook *call;
     void *user;
@@ -161,6 +181,7 @@ struct savepoint {
     bool positioned; /* resumed, restored, new, or a second root: a take has a parent */
     uint64_t next_ticket;
     struct svp_repair repair;
+    struct svp_autosave autosave;
 
     /* shared */
     struct svp_mutex *mutex;
@@ -171,7 +192,8 @@ struct savepoint {
     bool writer_poisoned;
     struct svp_staging staging;
     struct savepoint_statistics statistics;
-    struct svp_result *results; /* SVP_RESULTS, by ticket modulo */
+    struct svp_result *results;              /* SVP_RESULTS, by ticket modulo */
+    struct savepoint_error autosave_failure; /* for the next tick to return; status OK: none */
 
     /* worker */
     struct svp_thread *worker;
@@ -180,6 +202,7 @@ struct savepoint {
     struct svp_reader reader;
     struct svp_history history;
     struct svp_encoder encoder;
+    struct svp_drops drops;
 };
 
 /* FORKED in a child; else OK. */

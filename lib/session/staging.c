@@ -18,13 +18,15 @@ static struct svp_chunk *pop_spare(struct svp_staging *staging)
     return chunk;
 }
 
-/* Waits until one more chunk stays in the budget, or nothing is staged at all; false: the take has failed. */
+/* Waits until one more chunk stays in the budget, or nothing is staged at all; false: the take has failed. An autosave
+ * never waits: it is only taken when no take is in flight, so at most one exceeds the budget. */
 static bool reserve(struct savepoint *session, const struct svp_take *take, struct svp_chunk **spare)
 {
     struct svp_staging *staging = &session->staging;
     bool waited = false;
+    bool may_wait = (take->flags & SVP_COMMIT_AUTOSAVE) == 0;
     svp_mutex_lock(session->mutex);
-    while (take->status == SAVEPOINT_OK && staging->used_bytes > 0 &&
+    while (may_wait && take->status == SAVEPOINT_OK && staging->used_bytes > 0 &&
            staging->used_bytes + sizeof(struct svp_chunk) > session->options.staging_bytes) {
         waited = true;
         svp_condition_wait(session->changed, session->mutex);

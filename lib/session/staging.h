@@ -4,8 +4,8 @@
 
 #include "session/session.h"
 
-/* Caller: an empty chunk, after waiting for room in the budget. NULL: the take has failed (also for want of memory)
- * and nothing more need be staged. */
+/* Caller: an empty chunk, after waiting for room in the budget (an autosave does not wait). NULL: the take has failed
+ * (also for want of memory) and nothing more need be staged. */
 struct svp_chunk *svp_staging_chunk(struct savepoint *session, struct svp_take *take);
 /* Worker: the chunk has been encoded. */
 void svp_staging_release(struct savepoint *session, struct svp_chunk *chunk);

@@ -11,25 +11,30 @@
 #include "status.h"
 #include "utf8.h"
 
-static enum savepoint_status
-check_take(struct savepoint *session, const struct savepoint_take_options *options, struct savepoint_error *error)
+enum savepoint_status svp_take_check_options(const struct savepoint_take_options *options, const char *operation,
+                                             struct savepoint_error *error)
+{
+    if (options->label != NULL && strlen(options->label) >= SAVEPOINT_LABEL_BYTES) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, operation, "a label has at most %d bytes",
+                               SAVEPOINT_LABEL_BYTES - 1);
+    }
+    if (options->label != NULL && !svp_utf8_valid(options->label)) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, operation, "the label is not UTF-8 text");
+    }
+    if ((unsigned)options->durability > SAVEPOINT_NONE) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, operation, "durability %d is not known",
+                               (int)options->durability);
+    }
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status check_take(struct savepoint *session, struct savepoint_error *error)
 {
     if (!session->positioned) {
         return svp_status_fail(error, SAVEPOINT_NOT_RESUMED, "take",
                                "%s holds snapshots: call savepoint_resume or savepoint_restore first, or open with "
                                "SAVEPOINT_OPEN_NEW_ROOT to start a second root",
                                session->append.source.path);
-    }
-    if (options->label != NULL && strlen(options->label) >= SAVEPOINT_LABEL_BYTES) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "a label has at most %d bytes",
-                               SAVEPOINT_LABEL_BYTES - 1);
-    }
-    if (options->label != NULL && !svp_utf8_valid(options->label)) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "the label is not UTF-8 text");
-    }
-    if ((unsigned)options->durability > SAVEPOINT_NONE) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "durability %d is not known",
-                               (int)options->durability);
     }
     svp_mutex_lock(session->mutex);
     bool restoring = session->restoring;
@@ -171,31 +176,31 @@ static bool stage_region(struct savepoint *session, struct svp_take *take, struc
     return true;
 }
 
-static void count_pause(struct savepoint *session, struct svp_take *take, uint64_t started_ns)
+static void count_pause(struct savepoint *session, struct svp_take *take)
 {
     struct savepoint_statistics *statistics = &session->statistics;
-    uint64_t pause = svp_host_monotonic_ns() - started_ns;
+    uint64_t pause = svp_host_monotonic_ns() - take->started_ns;
     take->pause_ns = pause;
     statistics->pause_ns_last = pause;
     statistics->pause_ns_total += pause;
     statistics->pause_ns_max = pause > statistics->pause_ns_max ? pause : statistics->pause_ns_max;
 }
 
-enum savepoint_status savepoint_take(struct savepoint *session, uint64_t *ticket,
-                                     const struct savepoint_take_options *options, struct savepoint_error *error)
+enum savepoint_status
+svp_take_capture(struct savepoint *session, uint64_t *ticket, const struct savepoint_take_options *options,
+                 const struct svp_autosave *autosave, struct savepoint_error *error)
 {
-    struct savepoint_take_options chosen = SAVEPOINT_TAKE_OPTIONS_INIT;
     struct svp_take *take = NULL;
-    enum savepoint_status status = svp_session_check(session, "take", error);
-    if (status == SAVEPOINT_OK) {
-        status = svp_options_copy(&chosen, sizeof chosen, options, "take", error);
-    }
-    status = status == SAVEPOINT_OK ? check_take(session, &chosen, error) : status;
-    status = status == SAVEPOINT_OK ? new_take(session, &take, &chosen, error) : status;
+    enum savepoint_status status = check_take(session, error);
+    status = status == SAVEPOINT_OK ? new_take(session, &take, options, error) : status;
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    uint64_t started_ns = svp_host_monotonic_ns();
+    if (autosave != NULL) {
+        take->flags |= SVP_COMMIT_AUTOSAVE;
+        take->keep_last = autosave->options.keep_last;
+    }
+    take->started_ns = svp_host_monotonic_ns();
     status = collect_and_enqueue(session, take, error);
     if (status != SAVEPOINT_OK) {
         svp_take_free(take);
@@ -208,7 +213,7 @@ enum savepoint_status savepoint_take(struct savepoint *session, uint64_t *ticket
     }
     svp_mutex_lock(session->mutex);
     take->time_ns = svp_host_time_ns();
-    count_pause(session, take, started_ns);
+    count_pause(session, take);
     take->complete = true; /* the worker may free it from here on */
     svp_condition_wake_all(session->changed);
     svp_mutex_unlock(session->mutex);
@@ -216,4 +221,16 @@ enum savepoint_status savepoint_take(struct savepoint *session, uint64_t *ticket
         *ticket = given;
     }
     return SAVEPOINT_OK;
+}
+
+enum savepoint_status savepoint_take(struct savepoint *session, uint64_t *ticket,
+                                     const struct savepoint_take_options *options, struct savepoint_error *error)
+{
+    struct savepoint_take_options chosen = SAVEPOINT_TAKE_OPTIONS_INIT;
+    enum savepoint_status status = svp_session_check(session, "take", error);
+    if (status == SAVEPOINT_OK) {
+        status = svp_options_copy(&chosen, sizeof chosen, options, "take", error);
+    }
+    status = status == SAVEPOINT_OK ? svp_take_check_options(&chosen, "take", error) : status;
+    return status == SAVEPOINT_OK ? svp_take_capture(session, ticket, &chosen, NULL, error) : status;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/memory.h"
+#include "session/autosave.h"
 #include "session/staging.h"
 #include "status.h"
 
@@ -131,6 +132,7 @@ note_result(struct savepoint *session, const struct svp_take *take, const struct
         session->statistics.takes_failed++;
     }
     session->statistics.takes_in_flight--;
+    svp_autosave_note(session, take);
 }
 
 /* With the mutex held: every take behind a failed one fails too, for it may rest on pages that were lost. */

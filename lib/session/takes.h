@@ -4,6 +4,15 @@
 
 #include "session/session.h"
 
+/* The part of the options that needs no session: label and durability. */
+enum savepoint_status svp_take_check_options(const struct savepoint_take_options *options, const char *operation,
+                                             struct savepoint_error *error);
+/* Caller: captures the regions and hands them to the worker; savepoint_take with checked options. `autosave`: on whose
+ * behalf, NULL for a call of the application. */
+enum savepoint_status
+svp_take_capture(struct savepoint *session, uint64_t *ticket, const struct savepoint_take_options *options,
+                 const struct svp_autosave *autosave, struct savepoint_error *error);
+
 void svp_take_free(struct svp_take *take); /* NULL does nothing */
 /* With the mutex held: gives the take its ticket and puts it behind those in flight. The worker frees it once it is
  * complete. */

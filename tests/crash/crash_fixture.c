@@ -221,6 +221,20 @@ struct savepoint_snapshot world_take(struct world *world, enum savepoint_durabil
     return snapshot;
 }
 
+uint64_t world_autosave(struct world *world, uint32_t keep_last, enum savepoint_durability durability)
+{
+    struct savepoint_autosave_options options = SAVEPOINT_AUTOSAVE_OPTIONS_INIT;
+    uint64_t ticket = 0;
+    options.interval_ns = 1;
+    options.keep_last = keep_last;
+    options.durability = durability;
+    CHECK_OK(savepoint_autosave(world->session, &options, NULL));
+    while (ticket == 0) {
+        CHECK_OK(savepoint_tick(world->session, &ticket, NULL));
+    }
+    return ticket;
+}
+
 void world_resume(struct world *world)
 {
     struct savepoint_error error = { 0 };
@@ -271,7 +285,10 @@ static void walk(struct savepoint_archive *archive, struct view *view, const str
         size_t index = find_moment(history, &snapshot, what);
         CHECK_MSG(view->snapshots == 0 || index + 1 == expected, "%s: moment %zu follows %zu", what, index, expected);
         expected = index;
+        bool dropped = (snapshot.flags & SAVEPOINT_SNAPSHOT_DROPPED) != 0;
+        CHECK_MSG(!dropped || (snapshot.flags & SAVEPOINT_SNAPSHOT_HEAD) == 0, "%s: HEAD is dropped", what);
         view->snapshots++;
+        view->kept += dropped ? 0 : 1;
         view->unreadable += read_moment(archive, &snapshot, history, index, view, what) ? 0 : 1;
         status = savepoint_archive_previous(archive, &snapshot, &error);
     }
@@ -309,5 +326,7 @@ void check_archive(const char *path, const struct history *history, size_t least
     CHECK_MSG(view.findings == 0, "%s: verify has %llu findings", what, (unsigned long long)view.findings);
     CHECK_MSG(view.info.damage_offset == UINT64_MAX, "%s: damage at %llu", what,
               (unsigned long long)view.info.damage_offset);
+    CHECK_MSG(view.kept == view.info.snapshot_count, "%s: %zu snapshots are not dropped, the archive tells of %llu",
+              what, view.kept, (unsigned long long)view.info.snapshot_count);
     CHECK_MSG(view.snapshots >= least, "%s: %zu snapshots of at least %zu", what, view.snapshots, least);
 }

@@ -62,6 +62,8 @@ uint8_t *world_page(const struct world *world, size_t page);
 /* Takes, waits, must be OK: the moment joins the history. */
 struct savepoint_snapshot world_take(struct world *world, enum savepoint_durability durability);
 enum savepoint_status world_start(struct world *world, enum savepoint_durability durability, uint64_t *ticket);
+/* An autosave that keeps the last `keep_last`, as soon as the clock allows; returns its ticket. */
+uint64_t world_autosave(struct world *world, uint32_t keep_last, enum savepoint_durability durability);
 /* Resumes; memory must equal the newest moment. */
 void world_resume(struct world *world);
 
@@ -71,6 +73,7 @@ struct view {
     enum savepoint_status opened;
     struct savepoint_archive_info info; /* once opened */
     size_t snapshots;                   /* met on the walk from the newest to the oldest */
+    size_t kept;                        /* of them, not dropped */
     bool walk_broken;                   /* it ended with an error */
     size_t unreadable;                  /* of them, some page gave an error */
     uint64_t findings;                  /* of verify */

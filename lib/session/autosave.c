@@ -1,0 +1,187 @@
+/* autosave.c - snapshots taken by the clock: when one is due, what became of it, and how often to take them */
+#include "session/autosave.h"
+
+#include <string.h>
+
+#include "options.h"
+#include "os/host.h"
+#include "session/takes.h"
+#include "status.h"
+
+static struct savepoint_take_options take_options(const struct savepoint_autosave_options *autosave)
+{
+    struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
+    options.label = autosave->label;
+    options.durability = autosave->durability;
+    return options;
+}
+
+enum savepoint_status savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_options *options,
+                                         struct savepoint_error *error)
+{
+    struct savepoint_autosave_options chosen = SAVEPOINT_AUTOSAVE_OPTIONS_INIT;
+    enum savepoint_status status = svp_session_check(session, "autosave", error);
+    if (status == SAVEPOINT_OK) {
+        status = svp_options_copy(&chosen, sizeof chosen, options, "autosave", error);
+    }
+    if (status == SAVEPOINT_OK) {
+        const struct savepoint_take_options take = take_options(&chosen);
+        status = svp_take_check_options(&take, "autosave", error);
+    }
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    struct svp_autosave *autosave = &session->autosave;
+    if (chosen.label != NULL) {
+        strcpy(autosave->label, chosen.label); /* its length was checked */
+        chosen.label = autosave->label;
+    }
+    autosave->options = chosen;
+    autosave->since_ns = svp_host_monotonic_ns();
+    autosave->late = false;
+    return SAVEPOINT_OK;
+}
+
+void svp_autosave_note(struct savepoint *session, const struct svp_take *take)
+{
+    struct savepoint_statistics *statistics = &session->statistics;
+    bool autosave = (take->flags & SVP_COMMIT_AUTOSAVE) != 0;
+    if (take->status == SAVEPOINT_OK) {
+        statistics->commit_ns_total += svp_host_monotonic_ns() - take->started_ns;
+        statistics->archive_bytes = session->append.committed_bytes;
+        statistics->autosaves += autosave ? 1 : 0;
+    } else if (autosave) {
+        session->autosave_failure = take->error;
+    }
+}
+
+/* ---- the tick */
+
+/* What the worker has left for this tick. */
+struct news {
+    struct savepoint_error failure; /* status OK: none */
+    bool in_flight;
+    uint64_t archive_bytes;
+};
+
+static struct news read_news(struct savepoint *session)
+{
+    svp_mutex_lock(session->mutex);
+    const struct news news = { session->autosave_failure, session->first_take != NULL,
+                               session->statistics.archive_bytes };
+    session->autosave_failure.status = SAVEPOINT_OK;
+    svp_mutex_unlock(session->mutex);
+    return news;
+}
+
+static void put_off(struct savepoint *session)
+{
+    if (!session->autosave.late) {
+        session->autosave.late = true;
+        svp_mutex_lock(session->mutex);
+        session->statistics.autosaves_late++;
+        svp_mutex_unlock(session->mutex);
+    }
+}
+
+/* One is due and no take is in flight. Whatever comes of it, the next one is due an interval later. */
+static enum savepoint_status
+take_due(struct savepoint *session, uint64_t *ticket, uint64_t archive_bytes, struct savepoint_error *error)
+{
+    struct svp_autosave *autosave = &session->autosave;
+    const struct savepoint_take_options options = take_options(&autosave->options);
+    uint64_t cap = autosave->options.size_cap_bytes;
+    enum savepoint_status status;
+    if (cap != 0 && archive_bytes >= cap) {
+        status =
+            svp_status_fail(error, SAVEPOINT_LIMIT, "autosave",
+                            "%s: the archive has %llu bytes, its cap is %llu: raise size_cap_bytes, or go on in "
+                            "another archive",
+                            session->append.source.path, (unsigned long long)archive_bytes, (unsigned long long)cap);
+    } else {
+        status = svp_take_capture(session, ticket, &options, autosave, error);
+    }
+    autosave->since_ns = svp_host_monotonic_ns();
+    autosave->late = false;
+    return status;
+}
+
+enum savepoint_status savepoint_tick(struct savepoint *session, uint64_t *ticket, struct savepoint_error *error)
+{
+    uint64_t given = 0;
+    enum savepoint_status status = svp_session_check(session, "tick", error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    const struct svp_autosave *autosave = &session->autosave;
+    if (autosave->options.interval_ns > 0) {
+        const struct news news = read_news(session);
+        bool due = svp_host_monotonic_ns() - autosave->since_ns >= autosave->options.interval_ns;
+        if (news.failure.status != SAVEPOINT_OK) {
+            status = news.failure.status;
+            if (error != NULL) {
+                *error = news.failure;
+            }
+        } else if (due && news.in_flight) {
+            put_off(session);
+        } else if (due) {
+            status = take_due(session, &given, news.archive_bytes, error);
+        }
+    }
+    if (status == SAVEPOINT_OK && ticket != NULL) {
+        *ticket = given;
+    }
+    return status;
+}
+
+/* ---- how often */
+
+/* By Newton's iteration, from above: the library does without the mathematics library for one root. */
+static double square_root(double value)
+{
+    if (value <= 0) {
+        return 0;
+    }
+    double root = value > 1 ? value : 1;
+    double next = (root + value / root) / 2;
+    while (next < root) {
+        root = next;
+        next = (root + value / root) / 2;
+    }
+    return root;
+}
+
+/* J. T. Daly, "A higher order estimate of the optimum checkpoint interval for restart dumps", Future Generation
+ * Computer Systems 22 (2006), equation 37; its leading term is J. W. Young's of 1974. Never above the mean time between
+ * failures. */
+static double optimum(double cost, double between_failures)
+{
+    double ratio = cost / (2 * between_failures);
+    return ratio < 1 ? square_root(2 * cost * between_failures) * (1 + square_root(ratio) / 3 + ratio / 9) - cost
+                     : between_failures;
+}
+
+enum savepoint_status savepoint_suggest_interval(struct savepoint *session, uint64_t *interval_ns, uint64_t mtbf_ns,
+                                                 struct savepoint_error *error)
+{
+    enum savepoint_status status = svp_session_check(session, "suggest", error);
+    if (status == SAVEPOINT_OK && (interval_ns == NULL || mtbf_ns == 0)) {
+        status = svp_status_fail(error, SAVEPOINT_INVALID, "suggest", "interval_ns is NULL or mtbf_ns is 0");
+    }
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_mutex_lock(session->mutex);
+    const struct savepoint_statistics seen = session->statistics;
+    svp_mutex_unlock(session->mutex);
+    if (seen.takes_committed == 0) {
+        return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "suggest",
+                               "no take of this session is committed yet, so what one costs is not known");
+    }
+    uint64_t pauses = seen.takes_committed + seen.takes_failed + seen.takes_in_flight;
+    uint64_t suggested = (uint64_t)optimum((double)seen.pause_ns_total / (double)pauses, (double)mtbf_ns);
+    uint64_t least = seen.commit_ns_total / seen.takes_committed;
+    suggested = suggested > least ? suggested : least;
+    *interval_ns = suggested > 0 ? suggested : 1; /* 0 would turn autosaving off */
+    return SAVEPOINT_OK;
+}
