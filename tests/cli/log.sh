@@ -1,7 +1,7 @@
 #!/bin/bash
 # log.sh - savepoint log: ancestors, branches, limits, torn and damaged archives
 . "$(dirname "$0")/cli.bash"
-make linear branch torn damaged unsynced empty
+make linear branch autosave torn damaged unsynced empty
 
 run 0 log linear.svp
 silent err
@@ -40,6 +40,19 @@ shows out <<'END'
 |/
 * ID 1 TIME 1 SIZE sealed one
 END
+
+run 0 log autosave.svp
+shows out <<'END'
+ID SEQ TIME PAGES SIZE STATE NAMES LABEL
+ID 11 TIME 1 SIZE sealed HEAD auto
+ID 10 TIME 1 SIZE sealed auto
+ID 6 TIME 1 SIZE sealed by hand
+END
+run 0 log --dropped autosave.svp
+[ "$(grep -c ' auto$' out)" = 10 ] || fail "--dropped shows all autosaves"
+run 0 log --dropped --json autosave.svp
+[ "$(grep -c '"autosave":true' out)" = 10 ] || fail "ten autosaves"
+[ "$(grep -c '"dropped":true' out)" = 8 ] || fail "eight are dropped"
 
 run 0 log --json linear.svp
 [ "$(wc -l <out)" = 5 ] || fail "one line for each snapshot"

@@ -107,6 +107,33 @@ static void make_branch(const char *path)
     close_session();
 }
 
+/* Ten autosaves on two branches, of which two are kept, and a take in the middle. */
+static void make_autosave(const char *path)
+{
+    struct savepoint_autosave_options options = SAVEPOINT_AUTOSAVE_OPTIONS_INIT;
+    struct savepoint_snapshot one = { .sequence = 0 };
+    options.interval_ns = 1;
+    options.keep_last = 2;
+    options.label = "auto";
+    open_session(path, 0);
+    must(savepoint_autosave(session, &options, &error));
+    for (int i = 0; i < 10; i++) {
+        uint64_t ticket = 0;
+        fill_with_noise(heap + (i % 3) * PAGE_BYTES, PAGE_BYTES);
+        while (ticket == 0) {
+            must(savepoint_tick(session, &ticket, &error));
+        }
+        must(savepoint_wait(session, ticket, NULL, &error));
+        if (i == 4) {
+            one = take("by hand", 1, NULL);
+        }
+        if (i == 7) {
+            must(savepoint_restore(session, &one.id, NULL, &error));
+        }
+    }
+    close_session();
+}
+
 static void make_empty(const char *path)
 {
     open_session(path, 0);
@@ -300,6 +327,7 @@ static const struct {
 } scenarios[] = {
     { "linear", make_linear },
     { "branch", make_branch },
+    { "autosave", make_autosave },
     { "empty", make_empty },
     { "large", make_large },
     { "two_regions", make_two_regions },

@@ -9,6 +9,8 @@
 #include "fault.h"
 #include "power_disk.h"
 
+static size_t kept_after[64]; /* that many snapshots: so many of them are not dropped */
+
 /* ---- judging a state */
 
 struct tally {
@@ -60,6 +62,9 @@ judge(const struct image *image, const struct history *history, size_t durable, 
     } else {
         CHECK_MSG(view.snapshots >= durable, "%s: %zu snapshots, %zu were durable", what, view.snapshots, durable);
         CHECK_MSG(!view.walk_broken && view.unreadable == 0, "%s: %s", what, view.error.message);
+        CHECK_MSG(view.kept == kept_after[view.snapshots] && view.kept == view.info.snapshot_count,
+                  "%s: %zu of %zu snapshots are kept, not %zu", what, view.kept, view.snapshots,
+                  kept_after[view.snapshots]);
         CHECK_MSG(view.info.damage_offset == UINT64_MAX && view.findings == 0, "%s: called corruption at %llu", what,
                   (unsigned long long)view.info.damage_offset);
     }
@@ -138,8 +143,26 @@ explore(const char *name, const struct history *history, size_t samples, uint64_
 struct scenario {
     const char *name;
     size_t pages, noise_pages;
-    const char *takes; /* s: SYNC, o: ORDERED, n: NONE, f: a SYNC that fails and is taken again, r: a new session */
+    const char *takes; /* s: SYNC, o: ORDERED, n: NONE, f: a SYNC that fails and is taken again, r: a new session,
+                          a: an autosave that keeps two, b: ORDERED and keeps one */
 };
+
+static uint64_t dropped_by(const struct world *world)
+{
+    struct savepoint_statistics statistics = { .size = sizeof statistics };
+    CHECK_OK(savepoint_read_statistics(world->session, &statistics, NULL));
+    return statistics.autosaves_dropped;
+}
+
+static void autosave(struct world *world, uint32_t keep_last, enum savepoint_durability durability)
+{
+    struct savepoint_snapshot snapshot;
+    uint64_t dropped = dropped_by(world);
+    CHECK_OK(savepoint_wait(world->session, world_autosave(world, keep_last, durability), &snapshot, NULL));
+    history_add(&world->history, &snapshot, world->memory);
+    dropped = dropped_by(world) - dropped;
+    kept_after[world->history.count] = kept_after[world->history.count - 1] + 1 - (size_t)dropped;
+}
 
 static void take_with_failure(struct world *world)
 {
@@ -150,6 +173,20 @@ static void take_with_failure(struct world *world)
     CHECK_STATUS(savepoint_wait(world->session, ticket, NULL, NULL), SAVEPOINT_NO_SPACE);
     fault_disarm();
     world_take(world, SAVEPOINT_SYNC);
+}
+
+static void one_take(struct world *world, char step)
+{
+    if (step == 'a' || step == 'b') {
+        autosave(world, step == 'a' ? 2 : 1, step == 'a' ? SAVEPOINT_SYNC : SAVEPOINT_ORDERED);
+        return;
+    }
+    if (step == 'f') {
+        take_with_failure(world);
+    } else {
+        world_take(world, step == 's' ? SAVEPOINT_SYNC : step == 'o' ? SAVEPOINT_ORDERED : SAVEPOINT_NONE);
+    }
+    kept_after[world->history.count] = kept_after[world->history.count - 1] + 1;
 }
 
 static void run_scenario(const struct scenario *scenario, struct world *world, uint64_t *seed)
@@ -168,12 +205,8 @@ static void run_scenario(const struct scenario *scenario, struct world *world, u
         }
         random_fill(world->memory, scenario->noise_pages * PAGE_BYTES, seed);
         memset(world_page(world, random_next(seed) % scenario->pages), (int)(random_next(seed) % 255), 64);
-        if (*step == 'f') {
-            take_with_failure(world);
-        } else {
-            world_take(world, *step == 's' ? SAVEPOINT_SYNC : *step == 'o' ? SAVEPOINT_ORDERED : SAVEPOINT_NONE);
-        }
-        if (*step == 's' || *step == 'f') {
+        one_take(world, *step);
+        if (strchr("sfa", *step) != NULL) {
             record_durable(world->history.count);
         }
     }
@@ -195,6 +228,8 @@ CHECK_TEST(power, every_state_after_a_cut)
         { "failed", 6, 3, "sfsofns" },
         { "failed first", 4, 2, "ffrf" },
         { "large and many", 14, 9, "soosf" },
+        { "autosaves", 4, 1, "aasaabbaraa" },
+        { "autosaves, unsynced", 6, 2, "bobbsnbfrbb" },
     };
     struct tally tally = { 0 };
     const char *chosen = getenv("SAVEPOINT_TEST_SEED");

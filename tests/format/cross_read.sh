@@ -38,7 +38,7 @@ compare_archive() {
     done <"$work/ids"
 }
 
-for scenario in linear branch two_regions unsynced torn large; do
+for scenario in linear branch autosave two_regions unsynced torn large; do
     "$make_archive" "$work/$scenario.svp" "$scenario" >"$work/out" || complain "$scenario: cannot be made"
     compare_archive "$work/$scenario.svp"
 done
