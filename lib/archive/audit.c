@@ -8,6 +8,7 @@
 #include "archive/audit_pages.h"
 #include "format/bytes.h"
 #include "format/digest.h"
+#include "format/memory.h"
 #include "status.h"
 
 void svp_audit_open(struct svp_audit *audit, const struct svp_source *source, uint32_t alignment)
@@ -19,7 +20,7 @@ void svp_audit_close(struct svp_audit *audit)
 {
     svp_audit_pages_close(audit);
     svp_buffer_free(&audit->chain);
-    svp_buffer_free(&audit->dropped);
+    svp_memory_free(audit->dropped);
 }
 
 void svp_audit_gap(struct svp_audit *audit)
@@ -136,34 +137,88 @@ static enum savepoint_status check_ref(struct svp_audit *audit, const struct svp
     return wrong == NULL ? SAVEPOINT_OK : svp_audit_broken(audit, record->offset, wrong, error);
 }
 
-static bool dropped_before(const struct svp_audit *audit, const struct svp_hash *id)
+/* The place of an id in the table: its own, or the empty one where it belongs. Ids are hashes: any part will do. */
+static struct svp_hash *find_dropped(const struct svp_audit *audit, const struct svp_hash *id)
 {
-    for (size_t i = 0; i < audit->dropped.count; i += SVP_HASH_BYTES) {
-        if (memcmp(audit->dropped.bytes + i, id->bytes, SVP_HASH_BYTES) == 0) {
-            return true;
+    static const struct svp_hash empty;
+    size_t at = (size_t)svp_load64(id->bytes) & (audit->dropped_capacity - 1);
+    while (memcmp(audit->dropped[at].bytes, id->bytes, SVP_HASH_BYTES) != 0 &&
+           memcmp(audit->dropped[at].bytes, empty.bytes, SVP_HASH_BYTES) != 0) {
+        at = (at + 1) & (audit->dropped_capacity - 1);
+    }
+    return &audit->dropped[at];
+}
+
+/* Room for one more id, the table never more than half full. */
+static bool grow_dropped(struct svp_audit *audit)
+{
+    enum { CAPACITY_FIRST = 64 };
+    static const struct svp_hash empty;
+    struct svp_hash *old = audit->dropped;
+    size_t old_capacity = audit->dropped_capacity;
+    if (audit->dropped_count < old_capacity / 2) {
+        return true;
+    }
+    size_t capacity = old_capacity > 0 ? old_capacity * 2 : CAPACITY_FIRST;
+    struct svp_hash *grown = svp_memory_zalloc(capacity, sizeof *grown);
+    if (grown == NULL) {
+        return false;
+    }
+    audit->dropped = grown;
+    audit->dropped_capacity = capacity;
+    for (size_t i = 0; i < old_capacity; i++) {
+        if (memcmp(old[i].bytes, empty.bytes, SVP_HASH_BYTES) != 0) {
+            *find_dropped(audit, &old[i]) = old[i];
         }
     }
-    return false;
+    svp_memory_free(old);
+    return true;
+}
+
+/* The snapshot that a tombstone drops: what the two say of it must agree. */
+static enum savepoint_status check_dropped(const struct svp_audit *audit, const struct svp_tombstone *tombstone,
+                                           uint64_t offset, struct savepoint_error *error)
+{
+    struct svp_commit commit;
+    enum savepoint_status status = svp_source_commit(audit->source, &commit, tombstone->commit, error);
+    if (status != SAVEPOINT_OK) {
+        return svp_audit_follow(audit, status, offset, "the tombstone points to no snapshot", error);
+    }
+    bool fits = memcmp(commit.id.bytes, tombstone->id.bytes, SVP_HASH_BYTES) == 0 &&
+                memcmp(commit.parent_id.bytes, tombstone->parent_id.bytes, SVP_HASH_BYTES) == 0 &&
+                commit.sequence == tombstone->sequence;
+    if (!fits) {
+        return svp_audit_broken(audit, offset, "the tombstone does not fit its snapshot", error);
+    }
+    return audit->known && tombstone->commit == audit->expected.head
+               ? svp_audit_broken(audit, offset, "the snapshot that is HEAD is dropped", error)
+               : SAVEPOINT_OK;
 }
 
 static enum savepoint_status check_tombstone(struct svp_audit *audit, const struct svp_record *record,
                                              const struct svp_buffer *body, struct savepoint_error *error)
 {
     struct svp_tombstone tombstone;
-    if (svp_tombstone_read(&tombstone, body->bytes, body->count) != SVP_GOOD) {
+    if (svp_tombstone_read(&tombstone, body->bytes, body->count) != SVP_GOOD || tombstone.commit >= record->offset) {
         return svp_audit_broken(audit, record->offset, "this tombstone breaks the format", error);
     }
-    if (audit->known && tombstone.previous != audit->expected.newest_tombstone) {
+    bool chained = tombstone.previous == audit->expected.newest_tombstone;
+    audit->expected.newest_tombstone = record->offset;
+    if (audit->known && !chained) {
         return svp_audit_broken(audit, record->offset, "the tombstone does not continue the chain of tombstones",
                                 error);
     }
-    if (dropped_before(audit, &tombstone.id)) {
+    if (!grow_dropped(audit)) {
+        return svp_source_verdict(audit->source, SVP_EXHAUSTED, record->offset, "record", error);
+    }
+    struct svp_hash *dropped = find_dropped(audit, &tombstone.id);
+    if (memcmp(dropped->bytes, tombstone.id.bytes, SVP_HASH_BYTES) == 0) {
         return svp_audit_broken(audit, record->offset, "a snapshot is dropped twice", error);
     }
-    svp_buffer_add(&audit->dropped, tombstone.id.bytes, SVP_HASH_BYTES);
-    audit->expected.newest_tombstone = record->offset;
+    *dropped = tombstone.id;
+    audit->dropped_count++;
     audit->expected.snapshot_count -= tombstone.commit != 0 ? 1 : 0;
-    return SAVEPOINT_OK;
+    return tombstone.commit != 0 ? check_dropped(audit, &tombstone, record->offset, error) : SAVEPOINT_OK;
 }
 
 static enum savepoint_status check_segment(struct svp_audit *audit, const struct svp_record *record,
@@ -271,7 +326,7 @@ enum savepoint_status svp_audit_record(struct svp_audit *audit, const struct svp
     }
     const char *wrong = check_frame(audit, record, first);
     enum savepoint_status status = check_inside(audit, record, body, error);
-    if (audit->dropped.failed || audit->chain.failed) {
+    if (audit->chain.failed) {
         return svp_source_verdict(audit->source, SVP_EXHAUSTED, record->offset, "record", error);
     }
     bool judged = status == SAVEPOINT_OK || status == SAVEPOINT_CORRUPT || status == SAVEPOINT_UNSUPPORTED;

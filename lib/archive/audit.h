@@ -22,9 +22,10 @@ struct svp_audit { /* start with svp_audit_open; what END must say, and what thi
     struct svp_end expected;
     uint64_t transaction; /* number of the last whole one */
     bool has_before;
-    uint64_t features;               /* incompatible ones of the newest SEGMENT */
-    uint32_t next_region_id;         /* the highest so far */
-    struct svp_buffer dropped;       /* ids of all tombstones so far */
+    uint64_t features;        /* incompatible ones of the newest SEGMENT */
+    uint32_t next_region_id;  /* the highest so far */
+    struct svp_hash *dropped; /* ids of all tombstones so far: a hash table, an empty place is all zero */
+    size_t dropped_count, dropped_capacity;
     struct svp_audit_latest *latest; /* streams only: a hash table */
     size_t latest_count, latest_capacity;
 
