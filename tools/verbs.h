@@ -10,7 +10,8 @@
 #include <stdbool.h>
 
 /* In the order in which help lists them. */
-#define TOOL_VERBS(row) row(log) row(show) row(verify) row(restore) row(export) row(cat) row(hexdump) row(version)
+#define TOOL_VERBS(row)                                                                                                \
+    row(log) row(show) row(verify) row(restore) row(export) row(cat) row(hexdump) row(doctor) row(version)
 
 enum tool_exit {
     TOOL_DONE = 0,

@@ -66,7 +66,7 @@ read_options(struct savepoint *session, const struct savepoint_options *options,
     own->compare_max_bytes = own->compare_max_bytes != 0 ? own->compare_max_bytes : COMPARE_MAX_DEFAULT;
     if (session->watch_name[0] != '\0' && svp_watch_backend_find(session->watch_name) == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "open",
-                               "there is no write-watch called '%s' on this system: 'savepoint version' lists them",
+                               "there is no write-watch called '%s' on this system: 'savepoint doctor' lists them",
                                session->watch_name);
     }
     return SAVEPOINT_OK;

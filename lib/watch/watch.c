@@ -45,7 +45,7 @@ choose_forced(const struct svp_watch_backend **backend, const char *name, struct
     const struct svp_watch_backend *found = svp_watch_backend_find(name);
     if (found == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "watch",
-                               "this system has no write-watch named '%s' ('savepoint version' lists them)", name);
+                               "this system has no write-watch named '%s' ('savepoint doctor' lists them)", name);
     }
     struct svp_watch_caps caps;
     enum savepoint_status status = found->probe(&caps, error);

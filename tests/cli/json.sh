@@ -49,4 +49,7 @@ json 0 restore linear.svp HEAD~1
 json 0 export two_regions.svp HEAD -o dump
 json 0 hexdump --address linear.svp HEAD heap:1+40
 json 0 version
+expected=0
+grep -q '"backends":\[{"name":"[a-z]*","available":true' out || expected=1
+json $expected doctor
 finish

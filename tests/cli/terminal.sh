@@ -63,7 +63,7 @@ fi
 
 # Output that cannot be written is a failure; a reader that leaves is none.
 for arguments in 'log linear.svp' 'log --json linear.svp' 'show linear.svp' 'verify linear.svp' 'version' '--help' \
-    'hexdump linear.svp HEAD heap' 'cat linear.svp HEAD heap'; do
+    'hexdump linear.svp HEAD heap' 'cat linear.svp HEAD heap' 'doctor'; do
     code=0
     # shellcheck disable=SC2086 # several arguments
     "$tool" $arguments >/dev/full 2>err || code=$?

@@ -24,7 +24,7 @@ for verb in $verbs; do
     run 0 "$verb" --help
     cmp -s out text || fail "help $verb and $verb --help differ"
     # shellcheck disable=SC2013 # options are words
-    for option in $(grep -oE '^ +(-., +)?--[a-z]+' text | grep -oE '[a-z]+$'); do
+    for option in $(grep -oE '^ +(-., +)?--[a-z-]+' text | sed 's/.*--//'); do
         grep -qE "Fl -$option( |$)" "$source_tree/docs/man/savepoint.1" || fail "the manual lacks --$option of $verb"
     done
     run 2 "$verb" --no-such-option
