@@ -9,6 +9,7 @@
 #include "options.h"
 #include "paragraph.h"
 #include "savepoint.h"
+#include "selftest.h"
 #include "table.h"
 #include "terminal.h"
 #include "text.h"
@@ -17,6 +18,8 @@ static const char help[] =
     "Examples:\n"
     "  savepoint doctor                      what works here, what it costs, what to do\n"
     "  savepoint doctor /srv/game            the same, with archives in that folder in mind\n"
+    "  savepoint doctor --self-test          prove that no write is lost, in about ten seconds\n"
+    "  SAVEPOINT_WATCH=signal savepoint doctor --self-test --seconds 60\n"
     "\n"
     "Usage: savepoint doctor [OPTIONS] [FOLDER]\n"
     "\n"
@@ -25,12 +28,19 @@ static const char help[] =
     "one programs started here get, how fast the disk under FOLDER (where none is named: this one)\n"
     "syncs, and what to do. Exit code 1 means that programs get a fallback, or nothing.\n"
     "\n"
+    "With --self-test each write-watch that works (or the one that SAVEPOINT_WATCH names) has to show\n"
+    "it, in temporary archives (TMPDIR): writes of all kinds and sizes are saved, read back, restored\n"
+    "and compared; then threads count up in memory for the rest of the time, and no count may be\n"
+    "missing. Exit code 1 means that a check failed, or could not do enough.\n"
+    "\n"
     "Options:\n"
-    "  -j, --json         one JSON object\n"
-    "      --color WHEN   auto, always, or never\n"
-    "  -h, --help         this text\n";
+    "  -t, --self-test         prove instead of measure\n"
+    "  -s, --seconds SECONDS   time for the self-test, all write-watches together; default: 10\n"
+    "  -j, --json              one JSON object; of the self-test, one object a line for each check\n"
+    "      --color WHEN        auto, always, or never\n"
+    "  -h, --help              this text\n";
 
-enum { INDENT = 10 };
+enum { SECONDS_DEFAULT = 10, SECONDS_MOST = 86400, INDENT = 10 };
 
 /* ---- for people */
 
@@ -225,13 +235,25 @@ static int diagnose(const struct tool *tool, const char *folder, bool json)
 static int run(struct tool *tool, int argc, char **argv)
 {
     bool json = false;
-    const struct option options[] = { { 'j', "json", OPTION_FLAG, &json } };
+    bool self_test = false;
+    uint64_t seconds = SECONDS_DEFAULT;
+    const struct option options[] = {
+        { 't', "self-test", OPTION_FLAG, &self_test },
+        { 's', "seconds", OPTION_NUMBER, &seconds },
+        { 'j', "json", OPTION_FLAG, &json },
+    };
     int code = options_parse(tool, &argc, argv, options, sizeof options / sizeof options[0], 0, 1);
     if (code != TOOL_GO_ON) {
         return code;
     }
+    if (seconds > SECONDS_MOST) {
+        return fail_usage(tool, "--seconds is at most %d, not %" PRIu64, SECONDS_MOST, seconds);
+    }
+    if (self_test && argc > 0) {
+        return fail_usage(tool, "the self-test takes no folder: it works in the one that TMPDIR names");
+    }
     terminal_catch_interrupt();
-    return diagnose(tool, argc > 0 ? argv[0] : NULL, json);
+    return self_test ? selftest_run(tool, seconds, json) : diagnose(tool, argc > 0 ? argv[0] : NULL, json);
 }
 
-const struct verb verb_doctor = { "doctor", "write-watches here: what works, costs, what to do", help, run };
+const struct verb verb_doctor = { "doctor", "write-watches here: what works, costs, what to do; self-test", help, run };

@@ -1,7 +1,7 @@
 #!/bin/bash
 # doctor.sh - savepoint doctor: what works here, costs, advice
 . "$(dirname "$0")/cli.bash"
-without_uffd=$(realpath "$3")
+without_uffd=$(realpath "$4")
 mkdir temporary
 export TMPDIR=$work/temporary
 expected=0
@@ -93,6 +93,10 @@ fi
 COLUMNS=60 run $expected doctor
 [ "$(wc -L <out)" -le 60 ] || fail "$(wc -L <out) wide on 60 columns"
 run 2 doctor one two
+run 2 doctor --seconds x
+run 2 doctor --seconds 86401
+run 2 doctor --self-test folder
+has err 'takes no folder'
 
 # Ctrl-C leaves nothing behind.
 code=0

@@ -52,4 +52,5 @@ json 0 version
 expected=0
 grep -q '"backends":\[{"name":"[a-z]*","available":true' out || expected=1
 json $expected doctor
+json 0 doctor --self-test --seconds 1
 finish
