@@ -153,7 +153,8 @@ static int run(struct tool *tool, int argc, char **argv)
     if (code != TOOL_GO_ON) {
         return code;
     }
-    if (savepoint_archive_set_head(argv[0], &restore.target.id, &error) != SAVEPOINT_OK) {
+    const struct savepoint_ref head = { .kind = SAVEPOINT_REF_HEAD, .target = restore.target.id };
+    if (savepoint_archive_set_ref(argv[0], &head, &error) != SAVEPOINT_OK) {
         return fail_with(tool, argv[0], &error);
     }
     if (json) {

@@ -6,6 +6,7 @@
 
 #include "archive/audit_commit.h"
 #include "archive/audit_pages.h"
+#include "archive/catalog.h"
 #include "format/bytes.h"
 #include "format/digest.h"
 #include "format/memory.h"
@@ -104,12 +105,6 @@ static enum savepoint_status check_seal(struct svp_audit *audit, const struct sv
     return sound ? SAVEPOINT_OK : svp_audit_broken(audit, record->offset, "this seal breaks the format", error);
 }
 
-static bool looks_like_id(const char *name)
-{
-    size_t digits = strspn(name, "0123456789abcdefABCDEF");
-    return name[digits] == '\0' && digits >= 4 && digits <= 32;
-}
-
 static enum savepoint_status check_ref(struct svp_audit *audit, const struct svp_record *record,
                                        const struct svp_buffer *body, struct savepoint_error *error)
 {
@@ -127,7 +122,7 @@ static enum savepoint_status check_ref(struct svp_audit *audit, const struct svp
     const char *wrong = NULL;
     if (memcmp(ref.target_id.bytes, target.id.bytes, SVP_HASH_BYTES) != 0) {
         wrong = "the reference's id is not that of its snapshot";
-    } else if (ref.kind == SVP_REF_LABEL && looks_like_id(ref.name)) {
+    } else if (ref.kind == SVP_REF_LABEL && svp_name_is_id(ref.name)) {
         wrong = "a label's name could be taken for an id";
     } else if (audit->known && ref.previous != audit->expected.newest_ref) {
         wrong = "the reference does not continue the chain of references";

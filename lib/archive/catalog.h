@@ -57,4 +57,7 @@ enum savepoint_status svp_catalog_find(const struct svp_catalog *catalog, struct
 enum savepoint_status svp_catalog_find_id(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                           const struct savepoint_id *id, struct savepoint_error *error);
 
+/* Whether a name would be taken for the digits of an id; a label must not look so. */
+bool svp_name_is_id(const char *name);
+
 #endif

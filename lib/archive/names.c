@@ -68,17 +68,19 @@ walk(const struct svp_catalog *catalog, struct wanted *wanted, struct savepoint_
     return status == SAVEPOINT_NOT_FOUND ? SAVEPOINT_OK : status;
 }
 
-/* Copies an id prefix in lower case; false when the text is none. */
-static bool as_prefix(char *prefix, const char *text)
+bool svp_name_is_id(const char *name)
 {
-    size_t digits = strspn(text, "0123456789abcdefABCDEF");
-    if (text[digits] != '\0' || digits < PREFIX_DIGITS_MIN || digits > ID_DIGITS) {
-        return false;
-    }
-    for (size_t i = 0; i <= digits; i++) {
+    size_t digits = strspn(name, "0123456789abcdefABCDEF");
+    return name[digits] == '\0' && digits >= PREFIX_DIGITS_MIN && digits <= ID_DIGITS;
+}
+
+/* Copies an id prefix in lower case; leaves `prefix` as it is when the text is none. */
+static void as_prefix(char *prefix, const char *text)
+{
+    size_t bytes = svp_name_is_id(text) ? strlen(text) : 0;
+    for (size_t i = 0; i < bytes; i++) {
         prefix[i] = (char)tolower((unsigned char)text[i]);
     }
-    return true;
 }
 
 static enum savepoint_status find_by_walk(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,

@@ -1,13 +1,10 @@
-/* verify.c - checking one snapshot whole, and making one HEAD after such a check */
+/* verify.c - checking one snapshot whole */
 #include "archive/verify.h"
 
 #include <string.h>
 
-#include "archive/append.h"
-#include "archive/catalog.h"
 #include "format/memory.h"
 #include "format/sparse_root.h"
-#include "os/host.h"
 #include "status.h"
 
 enum savepoint_status svp_verify_step(struct svp_verify_pace *pace, uint64_t bytes, struct savepoint_error *error)
@@ -142,74 +139,4 @@ svp_verify_snapshot(struct svp_reader *reader, uint64_t commit_offset, const uin
     svp_buffer_free(&state);
     svp_regions_free(&table);
     return status;
-}
-
-/* ---- making a snapshot HEAD */
-
-static enum savepoint_status
-write_head(struct svp_append *append, const struct savepoint_snapshot *target, struct savepoint_error *error)
-{
-    struct svp_ref ref = { .previous = append->end.newest_ref,
-                           .target = target->file_offset,
-                           .time_ns = svp_host_time_ns(),
-                           .kind = SVP_REF_HEAD };
-    uint64_t offset = 0;
-    memcpy(ref.target_id.bytes, target->id.bytes, sizeof ref.target_id.bytes);
-    enum savepoint_status status = svp_append_begin(append, error);
-    if (status != SAVEPOINT_OK) {
-        return status;
-    }
-    svp_buffer_clear(&append->body);
-    svp_ref_write(&append->body, &ref);
-    status = svp_append_record(append, SVP_REF, &offset, error);
-    if (status != SAVEPOINT_OK) {
-        svp_append_abort(append);
-        return status;
-    }
-    struct svp_end end = append->end;
-    end.newest_ref = offset;
-    end.head = target->file_offset;
-    return svp_append_finish(append, &end, true, error);
-}
-
-static enum savepoint_status
-verify_and_set(struct svp_append *append, const struct savepoint_id *id, struct savepoint_error *error)
-{
-    struct svp_catalog catalog;
-    struct svp_reader reader;
-    struct savepoint_snapshot target;
-    struct svp_verify_pace pace = { 0 };
-    uint64_t pages_checked = 0;
-    enum savepoint_status status = svp_catalog_open(&catalog, &append->source, append->segment.alignment, &append->end,
-                                                    append->has_end, append->durable_bytes, error);
-    if (status != SAVEPOINT_OK) {
-        return status;
-    }
-    svp_reader_open(&reader, &append->source);
-    status = svp_catalog_find_id(&catalog, &target, id, error);
-    if (status == SAVEPOINT_OK) {
-        status = svp_verify_snapshot(&reader, target.file_offset, append->segment.history_uuid, &pages_checked, &pace,
-                                     error);
-    }
-    status = status == SAVEPOINT_OK ? write_head(append, &target, error) : status;
-    svp_reader_close(&reader);
-    svp_catalog_close(&catalog);
-    return status;
-}
-
-enum savepoint_status
-savepoint_archive_set_head(const char *path, const struct savepoint_id *id, struct savepoint_error *error)
-{
-    struct svp_append append;
-    struct svp_repair repair;
-    if (path == NULL || id == NULL) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "set head", "path and id must not be NULL");
-    }
-    enum savepoint_status status = svp_append_open(&append, &repair, path, true, error);
-    if (status != SAVEPOINT_OK) {
-        return status;
-    }
-    status = verify_and_set(&append, id, error);
-    enum savepoint_status closed = svp_append_close(&append, status == SAVEPOINT_OK ? error : NULL);
-    return status != SAVEPOINT_OK ? status : closed;
 }

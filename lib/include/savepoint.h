@@ -480,10 +480,10 @@ savepoint_archive_parent(struct savepoint_archive *archive, struct savepoint_sna
 
 enum savepoint_ref_kind { SAVEPOINT_REF_HEAD = 1, SAVEPOINT_REF_LABEL = 2, SAVEPOINT_REF_PIN = 3 };
 struct savepoint_ref {
-    uint32_t kind;
-    uint32_t reserved;
+    uint32_t kind;     /* enum savepoint_ref_kind */
+    uint32_t reserved; /* 0 */
     struct savepoint_id target;
-    char name[SAVEPOINT_NAME_BYTES];
+    char name[SAVEPOINT_NAME_BYTES]; /* NUL-terminated; unique among those of its kind */
 };
 /* Reference number `index` now in force; NOT_FOUND past the last. HEAD is not among them. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
@@ -562,10 +562,19 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_archive_verify(struct savepoint_archive *archive, struct savepoint_verify_result *result,
                          const struct savepoint_verify_options *options, struct savepoint_error *error);
 
-/* Makes a snapshot the one a program resumes from; later ones stay as a branch. Takes the writer lock (LOCKED
- * while a program has the archive open), verifies that the snapshot decodes, appends and syncs. */
+/* Sets a reference: writes `ref->name` of `ref->kind` so that it names the snapshot `ref->target`, wherever it pointed
+ * before. A target that is all zero deletes the name (NOT_FOUND where it is not there).
+ *  - HEAD, without name: a program resumes from that snapshot; later ones stay as a branch. The snapshot is decoded
+ *    and verified first (CORRUPT). Cannot be deleted.
+ *  - LABEL: 1 to 255 bytes of UTF-8. Refused are "HEAD", 4 to 32 hex digits (they would be taken for an id), and any
+ *    name with '~', ':', "@{" or control characters in it.
+ *  - PIN: any text of UTF-8 without control characters, one name for one snapshot; empty: the 32 digits of its id.
+ * Takes the writer lock (LOCKED while a program has the archive open), mends a torn tail as savepoint_open() does,
+ * appends and syncs. UNCERTAIN: the sync failed, the reference may or may not be on the disk. After any other error
+ * nothing has changed. Errors: INVALID, NOT_FOUND, LOCKED, CORRUPT, IO, NO_SPACE, NO_MEMORY, UNCERTAIN,
+ * NOT_AN_ARCHIVE, UNSUPPORTED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
-savepoint_archive_set_head(const char *path, const struct savepoint_id *id, struct savepoint_error *error);
+savepoint_archive_set_ref(const char *path, const struct savepoint_ref *ref, struct savepoint_error *error);
 
 /* ---------------------------------------------------------------- write-watch backends */
 

@@ -274,9 +274,9 @@ CHECK_TEST(bad_input, a_newer_format)
 static void open_locked(const char *path)
 {
     struct savepoint_error error;
-    struct savepoint_id id = { { 0 } };
+    const struct savepoint_ref ref = { .kind = SAVEPOINT_REF_HEAD, .target = { { 1 } } };
     check_refusal("second writer", try_writer(path, 0, &error), SAVEPOINT_LOCKED, &error, path, 0);
-    CHECK_STATUS(savepoint_archive_set_head(path, &id, NULL), SAVEPOINT_LOCKED);
+    CHECK_STATUS(savepoint_archive_set_ref(path, &ref, NULL), SAVEPOINT_LOCKED);
 }
 
 CHECK_TEST(bad_input, a_second_writer)

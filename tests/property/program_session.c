@@ -149,7 +149,8 @@ void program_reopen(struct program *program, bool as_large_as_possible)
     close_session(program);
     if (model->snapshot_count > 0 && program_below(program, 3) == 0) {
         const struct model_snapshot *target = &model->snapshots[program_below(program, model->snapshot_count)];
-        PROGRAM_STATUS(program, savepoint_archive_set_head(program->path, &target->id, &error), SAVEPOINT_OK, &error);
+        const struct savepoint_ref head = { .kind = SAVEPOINT_REF_HEAD, .target = target->id };
+        PROGRAM_STATUS(program, savepoint_archive_set_ref(program->path, &head, &error), SAVEPOINT_OK, &error);
         model->head = target->id;
         program->counts->heads_set++;
     }
@@ -173,8 +174,8 @@ void program_reopen_now(struct program *program)
 {
     struct savepoint_error error;
     if (program->model.snapshot_count > 0) {
-        PROGRAM_STATUS(program, savepoint_archive_set_head(program->path, &program->model.snapshots[0].id, &error),
-                       SAVEPOINT_LOCKED, &error);
+        const struct savepoint_ref head = { .kind = SAVEPOINT_REF_HEAD, .target = program->model.snapshots[0].id };
+        PROGRAM_STATUS(program, savepoint_archive_set_ref(program->path, &head, &error), SAVEPOINT_LOCKED, &error);
     }
     program_reopen(program, false);
 }

@@ -190,11 +190,12 @@ CHECK_TEST(names, times_and_sets_of_head)
     CHECK_EQ(found.sequence, 2); /* 3 is on the other branch */
     CHECK_STATUS(savepoint_archive_find_time(fixture.archive, &found, 5, NULL), SAVEPOINT_NOT_FOUND);
     savepoint_archive_close(fixture.archive);
-    CHECK_OK(savepoint_archive_set_head(fixture.path, &fixture.made[3].id, NULL));
+    struct savepoint_ref head = { .kind = SAVEPOINT_REF_HEAD, .target = fixture.made[3].id };
+    CHECK_OK(savepoint_archive_set_ref(fixture.path, &head, NULL));
     CHECK_OK(savepoint_archive_open(&fixture.archive, fixture.path, NULL));
     finds(&fixture, "HEAD", 3);
     finds(&fixture, "HEAD~1", 2);
-    const struct savepoint_id unknown = { { 1 } };
-    CHECK_STATUS(savepoint_archive_set_head(fixture.path, &unknown, NULL), SAVEPOINT_NOT_FOUND);
+    head.target = (struct savepoint_id){ { 1 } };
+    CHECK_STATUS(savepoint_archive_set_ref(fixture.path, &head, NULL), SAVEPOINT_NOT_FOUND);
     close_fixture(&fixture);
 }
