@@ -68,6 +68,13 @@ snapshot_refs(size_t *count, const struct snapshot_names *names, const struct sa
     return names->count == 0 ? NULL : names->refs + low;
 }
 
+const char *snapshot_ref_name(const struct savepoint_ref *ref)
+{
+    char id[SAVEPOINT_ID_TEXT_BYTES];
+    savepoint_id_format(&ref->target, id);
+    return ref->kind == SAVEPOINT_REF_PIN && strcmp(ref->name, id) == 0 ? "" : ref->name;
+}
+
 static void append(char *out, size_t bytes, const char *word, const char *name)
 {
     char escaped[TEXT_ESCAPED_BYTES];
@@ -86,7 +93,8 @@ void snapshot_print_names(char *out, size_t bytes, const struct snapshot_names *
     }
     for (size_t i = 0; i < count; i++) {
         bool pin = refs[i].kind == SAVEPOINT_REF_PIN;
-        append(out, bytes, !pin ? "" : refs[i].name[0] == '\0' ? "pin" : "pin ", refs[i].name);
+        const char *name = snapshot_ref_name(&refs[i]);
+        append(out, bytes, !pin ? "" : name[0] == '\0' ? "pin" : "pin ", name);
     }
 }
 

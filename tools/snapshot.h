@@ -22,6 +22,9 @@ void snapshot_free_names(struct snapshot_names *names);
 const struct savepoint_ref *
 snapshot_refs(size_t *count, const struct snapshot_names *names, const struct savepoint_id *id);
 
+/* The name of a label, the note of a pin: empty where it has none and goes by the id of its snapshot. */
+const char *snapshot_ref_name(const struct savepoint_ref *ref);
+
 /* "HEAD, best, pin keep": escaped, cut to `bytes`. */
 void snapshot_print_names(char *out, size_t bytes, const struct snapshot_names *names,
                           const struct savepoint_snapshot *snapshot);

@@ -10,8 +10,20 @@
 #include <stdbool.h>
 
 /* In the order in which help lists them. */
-#define TOOL_VERBS(row)                                                                                                \
-    row(log) row(show) row(verify) row(restore) row(export) row(cat) row(hexdump) row(doctor) row(version)
+/* clang-format off */
+#define TOOL_VERBS(row) \
+    row(log) \
+    row(show) \
+    row(verify) \
+    row(restore) \
+    row(label) \
+    row(pin) \
+    row(export) \
+    row(cat) \
+    row(hexdump) \
+    row(doctor) \
+    row(version)
+/* clang-format on */
 
 enum tool_exit {
     TOOL_DONE = 0,

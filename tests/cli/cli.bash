@@ -65,7 +65,7 @@ silent() {
 
 # id_of ARCHIVE SNAPSHOT: its 32 digits
 id_of() {
-    "$tool" show --json "$1" "$2" | sed -E 's/^\{"id":"([0-9a-f]{32})".*/\1/'
+    "$tool" show --json -- "$1" "$2" | sed -E 's/^\{"id":"([0-9a-f]{32})".*/\1/'
 }
 
 finish() {

@@ -48,6 +48,11 @@ json 1 verify damaged.svp
 json 0 restore linear.svp HEAD~1
 json 0 export two_regions.svp HEAD -o dump
 json 0 hexdump --address linear.svp HEAD heap:1+40
+json 0 label two_regions.svp best
+json 0 label two_regions.svp
+json 0 label two_regions.svp best --delete
+json 0 pin two_regions.svp HEAD --note 'to be kept'
+json 0 pin two_regions.svp
 json 0 version
 expected=0
 grep -q '"backends":\[{"name":"[a-z]*","available":true' out || expected=1
