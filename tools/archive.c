@@ -2,10 +2,17 @@
 #include "archive.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fail.h"
+#include "terminal.h"
 #include "text.h"
+#include "when.h"
+
+static const char label_mark[] = "label:";
 
 int archive_open(struct archive *archive, const struct tool *tool, const char *path)
 {
@@ -53,11 +60,101 @@ int archive_report(const struct archive *archive)
     return TOOL_FINDING;
 }
 
+/* "@{10 min ago}~2": the newest snapshot on the way to HEAD at that time, then its ancestors. */
+static int find_time(const struct archive *archive, struct savepoint_snapshot *snapshot, const char *expression)
+{
+    struct savepoint_snapshot found;
+    struct savepoint_error error;
+    uint64_t time_ns = 0;
+    const char *text = expression + 2;
+    size_t length = strcspn(text, "}");
+    const char *rest = text + length + (text[length] == '}' ? 1 : 0);
+    bool whole = text[length] == '}' && (*rest == '\0' || *rest == '~');
+    if (!whole || !when_parse(&time_ns, text, length, terminal_time_ns())) {
+        return fail_usage(archive->tool, "'%s' is no point in time. Examples of those that are: %s", expression,
+                          WHEN_FORMS);
+    }
+    enum savepoint_status status = savepoint_archive_find_time(archive->reader, &found, time_ns, &error);
+    if (status == SAVEPOINT_OK && *rest != '\0') {
+        char ancestor[SAVEPOINT_ID_TEXT_BYTES + SAVEPOINT_LABEL_BYTES];
+        char id[SAVEPOINT_ID_TEXT_BYTES];
+        savepoint_id_format(&found.id, id);
+        snprintf(ancestor, sizeof ancestor, "%s%s", id, rest);
+        status = savepoint_archive_find(archive->reader, &found, ancestor, &error);
+    }
+    if (status != SAVEPOINT_OK) {
+        return fail_with(archive->tool, archive->path, &error);
+    }
+    *snapshot = found;
+    return TOOL_GO_ON;
+}
+
+/* A name that may be what was meant instead of `name`. */
+struct hint {
+    const char *name;
+    unsigned best;
+    char text[sizeof label_mark + SAVEPOINT_LABEL_BYTES]; /* "" : nothing is near */
+};
+
+static void consider(struct hint *hint, const char *candidate)
+{
+    bool same = strcmp(hint->name, candidate) == 0; /* a label that looks like an id is found by label: only */
+    if (candidate[0] != '\0' && (same || text_is_nearer(&hint->best, hint->name, candidate))) {
+        hint->best = same ? 0 : hint->best;
+        snprintf(hint->text, sizeof hint->text, "%s%s", same ? label_mark : "", candidate);
+    }
+}
+
+static void consider_all(const struct archive *archive, struct hint *hint)
+{
+    struct savepoint_snapshot snapshot;
+    struct savepoint_ref ref;
+    consider(hint, "HEAD");
+    for (size_t i = 0; savepoint_archive_ref_at(archive->reader, &ref, i, NULL) == SAVEPOINT_OK; i++) {
+        if (ref.kind == SAVEPOINT_REF_LABEL) {
+            consider(hint, ref.name);
+        }
+    }
+    enum savepoint_status status = savepoint_archive_newest(archive->reader, &snapshot, NULL);
+    while (status == SAVEPOINT_OK) {
+        if (!(snapshot.flags & SAVEPOINT_SNAPSHOT_DROPPED)) {
+            consider(hint, snapshot.label);
+        }
+        status = savepoint_archive_previous(archive->reader, &snapshot, NULL);
+    }
+}
+
+/* Says that there is no such snapshot, and what may have been meant. */
+static int fail_to_find(const struct archive *archive, const char *expression, const struct savepoint_error *error)
+{
+    char name[SAVEPOINT_LABEL_BYTES];
+    struct savepoint_snapshot found;
+    struct hint hint = { name, UINT_MAX, "" };
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(expression, "~"), expression);
+    bool only_too_few_ancestors = savepoint_archive_find(archive->reader, &found, name, NULL) == SAVEPOINT_OK;
+    if (error->status == SAVEPOINT_NOT_FOUND && !only_too_few_ancestors) {
+        uint64_t time_ns = 0;
+        if (when_parse(&time_ns, name, strlen(name), terminal_time_ns())) {
+            snprintf(hint.text, sizeof hint.text, "@{%s}", name);
+        } else {
+            consider_all(archive, &hint);
+        }
+    }
+    if (hint.text[0] == '\0') {
+        return fail_with(archive->tool, archive->path, error);
+    }
+    fail_warn(archive->tool, archive->path, "no snapshot is called '%s'; did you mean '%s'?", name, hint.text);
+    return TOOL_USAGE;
+}
+
 int archive_find(const struct archive *archive, struct savepoint_snapshot *snapshot, const char *expression)
 {
     struct savepoint_error error;
+    if (strncmp(expression, "@{", 2) == 0 && expression[2] != '}') {
+        return find_time(archive, snapshot, expression);
+    }
     if (savepoint_archive_find(archive->reader, snapshot, expression, &error) != SAVEPOINT_OK) {
-        return fail_with(archive->tool, archive->path, &error);
+        return fail_to_find(archive, expression, &error);
     }
     return TOOL_GO_ON;
 }

@@ -22,7 +22,8 @@ void archive_report_tail(const struct archive *archive);
 /* The same, then about damage that opening met. Returns TOOL_FINDING where there is some, else TOOL_DONE. */
 int archive_report(const struct archive *archive);
 
-/* Finds a snapshot by expression. Returns TOOL_GO_ON, or an exit code after having said why. */
+/* Finds a snapshot by expression: those of savepoint_archive_find(), and points in time (when.h), each with ~N behind
+ * it. Returns TOOL_GO_ON, or an exit code after having said why. */
 int archive_find(const struct archive *archive, struct savepoint_snapshot *snapshot, const char *expression);
 
 /* The regions of a snapshot; *regions is to be freed. Returns as archive_find. */

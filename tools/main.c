@@ -26,8 +26,12 @@ static const char examples[] = "Examples:\n"
                                "Verbs:\n";
 
 static const char more[] = "\n"
-                           "'savepoint VERB --help' tells about one verb. A snapshot is named by HEAD, a reference, a\n"
-                           "label, or the first digits of its id; ~N behind any of them is its N-th ancestor.\n"
+                           "'savepoint VERB --help' tells about one verb. A snapshot is named by HEAD, a name given\n"
+                           "with 'savepoint label', the label it was taken with, the first digits of its id, or a\n"
+                           "point in time: @{10 min ago}, @{2 hours ago}, @{yesterday}, @{2026-11-22},\n"
+                           "@{2026-11-22 10:30}, @{2026-11-22T10:30:05Z}. That is the newest one on the way to HEAD\n"
+                           "by then, local time unless there is a Z; a day or a minute counts to its end.\n"
+                           "~N behind any of these is its N-th ancestor.\n"
                            "Exit codes: 0 done, 1 a finding, 2 usage, 3 input or output, 4 locked, 5 not an archive,\n"
                            "6 damaged, 130 interrupted.\n";
 

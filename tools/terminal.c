@@ -103,6 +103,13 @@ bool terminal_calendar(struct tm *calendar, uint64_t seconds, bool utc)
     return (utc ? gmtime_r(&when, calendar) : localtime_r(&when, calendar)) != NULL;
 }
 
+uint64_t terminal_time_ns(void)
+{
+    struct timespec now = { 0, 0 };
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 uint64_t terminal_clock_ns(void)
 {
     struct timespec now = { 0, 0 };

@@ -31,6 +31,9 @@ void terminal_end_of_pipe(void);
 /* Breaks seconds since 1970 down, in UTC or in local time; false where the system cannot. */
 bool terminal_calendar(struct tm *calendar, uint64_t seconds, bool utc);
 
+/* UTC nanoseconds since 1970. */
+uint64_t terminal_time_ns(void);
+
 /* Time that never goes backwards; only differences mean something. */
 uint64_t terminal_clock_ns(void);
 

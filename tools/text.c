@@ -1,6 +1,7 @@
 /* text.c - untrusted text, sizes and times made fit for a terminal */
 #include "text.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -265,6 +266,11 @@ static unsigned least(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
+static int fold(char character)
+{
+    return tolower((unsigned char)character);
+}
+
 unsigned text_distance(const char *left, const char *right)
 {
     size_t rows = strlen(left);
@@ -279,9 +285,9 @@ unsigned text_distance(const char *left, const char *right)
                 distance[i][j] = (unsigned)(i + j);
                 continue;
             }
-            unsigned replaced = distance[i - 1][j - 1] + (left[i - 1] != right[j - 1]);
+            unsigned replaced = distance[i - 1][j - 1] + (fold(left[i - 1]) != fold(right[j - 1]));
             distance[i][j] = least(replaced, 1 + least(distance[i - 1][j], distance[i][j - 1]));
-            if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1]) {
+            if (i > 1 && j > 1 && fold(left[i - 1]) == fold(right[j - 2]) && fold(left[i - 2]) == fold(right[j - 1])) {
                 distance[i][j] = least(distance[i][j], distance[i - 2][j - 2] + 1);
             }
         }

@@ -52,7 +52,8 @@ char *text_time_utc(char out[TEXT_SHORT_BYTES], uint64_t time_ns);
 /* The first digits of an id. */
 char *text_short_id(char out[TEXT_SHORT_BYTES], const struct savepoint_id *id);
 
-/* Edits (insert, delete, replace, swap neighbours) that lead from one word to the other. */
+/* Edits (insert, delete, replace, swap neighbours) that lead from one word to the other; the case of letters does not
+ * count. */
 unsigned text_distance(const char *left, const char *right);
 
 /* True when `candidate` is near enough to `word` to be what was meant, and nearer than *best, which starts at
