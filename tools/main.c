@@ -11,10 +11,6 @@
 #include "text.h"
 #include "verbs.h"
 
-#define ROW(name) &verb_##name,
-static const struct verb *const verbs[] = { TOOL_VERBS(ROW) };
-#undef ROW
-
 static const char examples[] = "Examples:\n"
                                "  savepoint log game.svp                     the snapshots of an archive\n"
                                "  savepoint show game.svp HEAD~1             everything about one of them\n"
@@ -35,23 +31,14 @@ static const char more[] = "\n"
                            "Exit codes: 0 done, 1 a finding, 2 usage, 3 input or output, 4 locked, 5 not an archive,\n"
                            "6 damaged, 130 interrupted.\n";
 
-static const struct verb *find_verb(const char *name)
-{
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (strcmp(verbs[i]->name, name) == 0) {
-            return verbs[i];
-        }
-    }
-    return NULL;
-}
-
 static int unknown_verb(const struct tool *tool, const char *name)
 {
     const char *nearest = NULL;
+    const struct verb *verb = NULL;
     unsigned best = UINT_MAX;
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (text_is_nearer(&best, name, verbs[i]->name)) {
-            nearest = verbs[i]->name;
+    for (size_t i = 0; (verb = verbs_at(i)) != NULL; i++) {
+        if (text_is_nearer(&best, name, verb->name)) {
+            nearest = verb->name;
         }
     }
     if (nearest != NULL) {
@@ -62,8 +49,9 @@ static int unknown_verb(const struct tool *tool, const char *name)
 
 static int help(const struct tool *tool, const char *verb_name)
 {
+    const struct verb *verb = NULL;
     if (verb_name != NULL && strcmp(verb_name, "help") != 0) {
-        const struct verb *verb = find_verb(verb_name);
+        verb = verbs_find(verb_name);
         if (verb == NULL) {
             return unknown_verb(tool, verb_name);
         }
@@ -71,12 +59,28 @@ static int help(const struct tool *tool, const char *verb_name)
         return TOOL_DONE;
     }
     fputs(examples, stdout);
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        printf("  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
+    for (size_t i = 0; (verb = verbs_at(i)) != NULL; i++) {
+        printf("  %-10s %s\n", verb->name, verb->summary);
     }
-    printf("  %-9s %s\n", "help", "this text, or that of a verb");
+    printf("  %-10s %s\n", "help", "this text, or that of a verb");
     fputs(more, stdout);
     return TOOL_DONE;
+}
+
+static int unknown_option(const struct tool *tool, const char *option)
+{
+    static const char *const known[] = { "--color", "--help", "--version" };
+    const char *nearest = NULL;
+    unsigned best = UINT_MAX;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (text_is_nearer(&best, option, known[i])) {
+            nearest = known[i];
+        }
+    }
+    if (nearest != NULL) {
+        return fail_usage(tool, "there is no option '%s' in front of a verb; did you mean %s?", option, nearest);
+    }
+    return fail_usage(tool, "there is no option '%s' in front of a verb", option);
 }
 
 /* Options may also stand in front of the verb. Returns TOOL_GO_ON with the verb in argv[0], or an exit code. */
@@ -93,7 +97,7 @@ static int take_leading_options(struct tool *tool, int *argc, char ***argv)
             return TOOL_GO_ON;
         }
         if (colour == NULL) {
-            return fail_usage(tool, "there is no option '%s' in front of a verb", option);
+            return unknown_option(tool, option);
         }
         if (!options_colour(tool, colour)) {
             return fail_usage(tool, "--color is auto, always or never, not '%s'", colour);
@@ -114,7 +118,7 @@ static int dispatch(struct tool *tool, int argc, char **argv)
     if (strcmp(argv[0], "help") == 0) {
         return help(tool, argc > 1 ? argv[1] : NULL);
     }
-    const struct verb *verb = find_verb(argv[0]);
+    const struct verb *verb = verbs_find(argv[0]);
     if (verb == NULL) {
         return unknown_verb(tool, argv[0]);
     }
@@ -141,7 +145,7 @@ static int finish(const struct tool *tool, int code)
 
 int main(int argc, char **argv)
 {
-    struct tool tool = { NULL, TOOL_COLOUR_AUTO, false };
+    struct tool tool = { .colour = TOOL_COLOUR_AUTO };
     terminal_begin();
     return finish(&tool, dispatch(&tool, argc - 1, argv + 1));
 }

@@ -165,7 +165,12 @@ int options_parse(struct tool *tool, int *argc, char **argv, const struct option
     all[option_count] = (struct option){ 'h', "help", OPTION_FLAG, &parser.help };
     all[option_count + 1] = (struct option){ 0, "color", OPTION_TEXT, &parser.colour };
     parser.options = all;
-    int code = split(&parser, argc, argv);
+    int code = TOOL_DONE;
+    if (tool->told_options != NULL) {
+        tool->told_options(tool->told_user, all, parser.option_count);
+    } else {
+        code = split(&parser, argc, argv);
+    }
     free(all);
     if (code != TOOL_GO_ON) {
         return code;

@@ -8,6 +8,7 @@
 #define TOOL_VERBS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* In the order in which help lists them. */
 /* clang-format off */
@@ -22,7 +23,8 @@
     row(cat) \
     row(hexdump) \
     row(doctor) \
-    row(version)
+    row(version) \
+    row(completion)
 /* clang-format on */
 
 enum tool_exit {
@@ -39,11 +41,16 @@ enum tool_exit {
 
 enum tool_colour { TOOL_COLOUR_AUTO, TOOL_COLOUR_ALWAYS, TOOL_COLOUR_NEVER };
 
+struct option;
+
 /* One run of the tool. */
 struct tool {
     const struct verb *verb; /* NULL before it is known */
     enum tool_colour colour;
     bool quiet; /* notes are left out; errors are not */
+    /* Where set, options_parse() tells it the options of the verb, and the verb does nothing. */
+    void (*told_options)(void *user, const struct option *options, size_t option_count);
+    void *told_user;
 };
 
 struct verb {
@@ -57,5 +64,9 @@ struct verb {
 #define TOOL_DECLARE(name) extern const struct verb verb_##name;
 TOOL_VERBS(TOOL_DECLARE)
 #undef TOOL_DECLARE
+
+/* Verb number `index` in the order of help, NULL past the last; the verb of that name, NULL where there is none. */
+const struct verb *verbs_at(size_t index);
+const struct verb *verbs_find(const char *name);
 
 #endif

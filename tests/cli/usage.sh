@@ -56,6 +56,10 @@ run 2 log --json=yes linear.svp
 run 2 log --color=sometimes linear.svp
 run 2 --color=sometimes log linear.svp
 run 2 --json log linear.svp
+run 2 --verison
+has err "there is no option '--verison' in front of a verb; did you mean --version\?$"
+run 2 log --jsn linear.svp
+has err "there is no option '--jsn'; did you mean --json\?$"
 
 # All the ways to write an option; operands and options in any order.
 run 0 log linear.svp -n 1
