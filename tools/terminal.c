@@ -54,17 +54,27 @@ static int clamp_columns(long columns)
     return columns > WIDEST ? WIDEST : (int)columns;
 }
 
-int terminal_columns(void)
+static int columns_of(int descriptor)
 {
     const char *columns = getenv("COLUMNS");
     if (columns != NULL && columns[0] >= '1' && columns[0] <= '9') {
         return clamp_columns(strtol(columns, NULL, 10));
     }
     struct winsize size;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    if (ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
         return clamp_columns(size.ws_col);
     }
     return 0;
+}
+
+int terminal_columns(void)
+{
+    return columns_of(STDOUT_FILENO);
+}
+
+int terminal_error_columns(void)
+{
+    return columns_of(STDERR_FILENO);
 }
 
 void terminal_catch_interrupt(void)

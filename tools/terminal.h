@@ -15,6 +15,9 @@ bool terminal_is(FILE *stream);
 /* Width for tables on stdout: COLUMNS where it is set, else that of the terminal; 0: no limit. */
 int terminal_columns(void);
 
+/* The same for a line on stderr. */
+int terminal_error_columns(void);
+
 /* From here on the first Ctrl-C only sets a flag; a second one ends the process at once. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);
