@@ -198,8 +198,9 @@ static void offer_kind(const struct line *line, const char *kind)
         const char *kind, *files;
         void (*offer)(const struct line *line, struct savepoint_archive *archive);
     } rows[] = {
-        { "ARCHIVE", "archives", NULL },       { "FILE", "files", NULL },     { "DIRECTORY", "directories", NULL },
-        { "SNAPSHOT", NULL, offer_snapshots }, { "NAME", NULL, offer_names }, { "REGION", NULL, offer_regions },
+        { "ARCHIVE", "archives", NULL },       { "FILE", "files", NULL },      { "DIRECTORY", "directories", NULL },
+        { "SNAPSHOT", NULL, offer_snapshots }, { "A", NULL, offer_snapshots }, { "B", NULL, offer_snapshots },
+        { "FOLDER", "directories", NULL },     { "NAME", NULL, offer_names },  { "REGION", NULL, offer_regions },
     };
     static const char *const colours[] = { "always", "auto", "never", NULL };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -3,11 +3,13 @@
  * usage: make_archive PATH SCENARIO
  * Contents, labels and shapes are the same every time; ids and times are not. */
 #define _POSIX_C_SOURCE 200809L
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "savepoint.h"
@@ -40,12 +42,17 @@ static void fill_with_noise(unsigned char *bytes, size_t count)
     }
 }
 
-static void open_session(const char *path, uint32_t flags)
+/* False while somebody else has the archive open for writing. */
+static bool try_session(const char *path, uint32_t flags)
 {
     struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
     options.flags = flags;
     options.watch = "compare"; /* works everywhere */
-    must(savepoint_open(&session, path, &options, &error));
+    enum savepoint_status status = savepoint_open(&session, path, &options, &error);
+    if (status == SAVEPOINT_LOCKED) {
+        return false;
+    }
+    must(status);
     heap = aligned_alloc(PAGE_BYTES, HEAP_BYTES);
     world = aligned_alloc(PAGE_BYTES, WORLD_BYTES);
     if (heap == NULL || world == NULL) {
@@ -54,6 +61,14 @@ static void open_session(const char *path, uint32_t flags)
     memset(heap, 0, HEAP_BYTES);
     memset(world, 0, WORLD_BYTES);
     must(savepoint_watch(session, "heap", heap, HEAP_BYTES, &error));
+    return true;
+}
+
+static void open_session(const char *path, uint32_t flags)
+{
+    if (!try_session(path, flags)) {
+        must(SAVEPOINT_LOCKED);
+    }
 }
 
 static void close_session(void)
@@ -184,6 +199,25 @@ static void make_long_name(const char *path)
     close_session();
 }
 
+/* Names of regions and labels of takes that would act on a terminal. */
+static void make_hostile(const char *path)
+{
+    open_session(path, 0);
+    must(savepoint_watch(session, "\x1b[31mred\n\x07", world, PAGE_BYTES, &error));
+    must(savepoint_watch(session,
+                         "\xc2\x9b"
+                         "2J \xe2\x80\xae\r",
+                         world + PAGE_BYTES, PAGE_BYTES, &error));
+    memset(world, 'w', 2 * PAGE_BYTES);
+    take("\x1b]0;title\x07 \x1b[2J\r\n", 1, NULL);
+    memset(world, 'x', PAGE_BYTES);
+    take("tab\there \x7f \xc2\x9b"
+         "31m \xe2\x80\xae",
+         2, NULL);
+    take("last", 1, NULL);
+    close_session();
+}
+
 static void make_control_labels(const char *path)
 {
     static const char message[] = "first line\nsecond \x1b[31mline\x07 \xff end";
@@ -196,6 +230,33 @@ static void make_control_labels(const char *path)
     take("turned \xe2\x80\xae round", 1, NULL);
     take("\"quoted\\\" \xc3\xa9 \xe6\xbc\xa2", 1, NULL);
     close_session();
+}
+
+/* A program at work: takes, closes, opens again, goes on, until its standard input ends. Who else writes meanwhile (the
+ * tool may) has the archive for a moment; then it is tried again. */
+static void make_busy(const char *path)
+{
+    const struct timespec pause = { .tv_nsec = 15000000 };
+    struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+    for (unsigned turn = 0; poll(&input, 1, 0) == 0; turn++) {
+        while (!try_session(path, 0)) {
+            nanosleep(&pause, NULL);
+        }
+        enum savepoint_status status = savepoint_resume(session, NULL, &error);
+        must(status == SAVEPOINT_EMPTY ? SAVEPOINT_OK : status);
+        for (unsigned i = 0; i < 8; i++) {
+            struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
+            options.durability = (enum savepoint_durability)(i % 3);
+            take(i % 2 == 0 ? "busy" : NULL, 1 + i % 3, &options);
+            nanosleep(&pause, NULL);
+        }
+        close_session();
+        nanosleep(&pause, NULL);
+        if (turn == 0) {
+            puts("ready");
+            fflush(stdout);
+        }
+    }
 }
 
 /* Two that are not known to be durable, left by a process that died. */
@@ -334,8 +395,10 @@ static const struct {
     { "odd_names", make_odd_names },
     { "long_name", make_long_name },
     { "control_labels", make_control_labels },
+    { "hostile", make_hostile },
     { "unsynced", make_unsynced },
     { "hold", make_hold },
+    { "busy", make_busy },
     { "torn", make_torn },
     { "damaged", make_damaged },
     { "damaged_late", make_damaged_late },
