@@ -131,7 +131,8 @@ static int fail_to_find(const struct archive *archive, const char *expression, c
     struct savepoint_snapshot found;
     struct hint hint = { name, UINT_MAX, "" };
     snprintf(name, sizeof name, "%.*s", (int)strcspn(expression, "~"), expression);
-    bool only_too_few_ancestors = savepoint_archive_find(archive->reader, &found, name, NULL) == SAVEPOINT_OK;
+    bool only_too_few_ancestors =
+        strchr(expression, '~') != NULL && savepoint_archive_find(archive->reader, &found, name, NULL) == SAVEPOINT_OK;
     if (error->status == SAVEPOINT_NOT_FOUND && !only_too_few_ancestors) {
         uint64_t time_ns = 0;
         if (when_parse(&time_ns, name, strlen(name), terminal_time_ns())) {

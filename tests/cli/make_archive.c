@@ -199,6 +199,22 @@ static void make_long_name(const char *path)
     close_session();
 }
 
+/* A hundred thousand snapshots of a few bytes each. */
+static void make_many(const char *path)
+{
+    struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
+    options.durability = SAVEPOINT_NONE;
+    open_session(path, 0);
+    for (uint32_t i = 1; i <= 100000; i++) {
+        char label[32];
+        snprintf(label, sizeof label, "number %u", i);
+        options.label = i % 1000 == 0 ? label : NULL;
+        memcpy(heap + i % 16 * PAGE_BYTES, &i, sizeof i);
+        must(savepoint_take(session, NULL, &options, &error));
+    }
+    close_session();
+}
+
 /* Names of regions and labels of takes that would act on a terminal. */
 static void make_hostile(const char *path)
 {
@@ -391,6 +407,7 @@ static const struct {
     { "autosave", make_autosave },
     { "empty", make_empty },
     { "large", make_large },
+    { "many", make_many },
     { "two_regions", make_two_regions },
     { "odd_names", make_odd_names },
     { "long_name", make_long_name },
