@@ -525,6 +525,56 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_archive_changes(struct savepoint_archive *archive, const struct savepoint_snapshot *snapshot,
                           savepoint_change_report *report, void *user, struct savepoint_error *error);
 
+/* Where two snapshots differ. */
+enum savepoint_difference_kind {
+    SAVEPOINT_DIFFERENCE_CHANGED = 1,   /* a page that both have, with other bytes */
+    SAVEPOINT_DIFFERENCE_ONLY_LEFT = 2, /* pages of a region that the right one lacks, or has smaller */
+    SAVEPOINT_DIFFERENCE_ONLY_RIGHT = 3 /* the same the other way round */
+};
+struct savepoint_difference {
+    uint32_t kind; /* enum savepoint_difference_kind */
+    uint32_t reserved;
+    const char *region;     /* its name; valid during the call, as `left` and `right` */
+    uint64_t page;          /* index in the region */
+    uint64_t pages;         /* from there on; 1 for CHANGED */
+    uint64_t changed_bytes; /* of CHANGED: 1 to 4096; else 0 */
+    const uint8_t *left;    /* of CHANGED: the page's 4096 bytes on either side; else NULL */
+    const uint8_t *right;
+};
+/* Returns 0 to go on, anything else to stop with SAVEPOINT_CANCELLED. Must not use the archive. */
+typedef int savepoint_difference_report(void *user, const struct savepoint_difference *difference);
+
+struct savepoint_diff_options {
+    size_t size;
+    const char *region;                  /* compare the region of this name; NULL: all */
+    savepoint_difference_report *report; /* may be NULL */
+    void *report_user;
+    savepoint_progress *progress; /* may be NULL */
+    void *progress_user;
+};
+/* clang-format off */
+#define SAVEPOINT_DIFF_OPTIONS_INIT { sizeof(struct savepoint_diff_options), NULL, NULL, NULL, NULL, NULL }
+/* clang-format on */
+
+struct savepoint_diff_result {
+    uint64_t regions_changed; /* in content or size */
+    uint64_t regions_only_left, regions_only_right;
+    uint64_t pages_changed;                     /* of regions that both have */
+    uint64_t pages_only_left, pages_only_right; /* also of regions that only one has */
+    uint64_t changed_bytes;                     /* on the changed pages */
+};
+
+/* Compares two snapshots, of any branches. Regions are matched by name; where they live is not compared. Excluded pages
+ * count as zeros. Every difference is reported once, ordered by region name, then page. Only pages stored on the way
+ * from one to the other are decoded: not those that both took from the same place, nor those that only one has; and
+ * none at all where the digests are equal.
+ * Errors: NOT_FOUND (neither has the region), CORRUPT and UNSUPPORTED (the message names the page; what was reported
+ * before stays true), CANCELLED, IO, NO_MEMORY, INVALID. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_diff(struct savepoint_archive *archive, struct savepoint_diff_result *result,
+                       const struct savepoint_snapshot *left, const struct savepoint_snapshot *right,
+                       const struct savepoint_diff_options *options, struct savepoint_error *error);
+
 /* Copies the first metadata value of `type` to `buffer` and its size to `value_bytes`. With capacity 0 only
  * the size is told (`buffer` may be NULL); a smaller capacity than the value gives LIMIT. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
