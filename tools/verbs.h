@@ -15,6 +15,7 @@
 #define TOOL_VERBS(row) \
     row(log) \
     row(show) \
+    row(diff) \
     row(verify) \
     row(restore) \
     row(label) \

@@ -1,7 +1,7 @@
 #!/bin/bash
 # json.sh - what --json prints is JSON, one object a line, and docs/json.md names every member
 . "$(dirname "$0")/cli.bash"
-make linear branch two_regions control_labels damaged torn
+make linear branch changes two_regions control_labels damaged torn
 
 cat >check.py <<'END'
 import json
@@ -45,6 +45,8 @@ for scenario in linear branch two_regions control_labels torn; do
 done
 json 0 show control_labels.svp 'HEAD~2'
 json 1 verify damaged.svp
+json 1 diff changes.svp
+json 1 diff changes.svp --stat
 json 0 restore linear.svp HEAD~1
 json 0 export two_regions.svp HEAD -o dump
 json 0 hexdump --address linear.svp HEAD heap:1+40

@@ -171,6 +171,29 @@ static void make_large(const char *path)
     free(field);
 }
 
+/* "old" and "new": bytes of "heap" changed, "world" grown, "temp" removed, "arena" added. */
+static void make_changes(const char *path)
+{
+    open_session(path, 0);
+    unsigned char *spare = heap + HEAP_BYTES - 2 * PAGE_BYTES; /* not part of "heap" here */
+    must(savepoint_remove(session, "heap", &error));
+    must(savepoint_watch(session, "heap", heap, HEAP_BYTES - 2 * PAGE_BYTES, &error));
+    must(savepoint_watch(session, "world", world, 2 * PAGE_BYTES, &error));
+    must(savepoint_watch(session, "temp", spare, PAGE_BYTES, &error));
+    memcpy(heap + 0x13a0, "a line of memory, a line", 24);
+    take("old", 0, NULL);
+    memcpy(heap + 0x13a8, "XXXXXXXX", 8); /* 8 bytes of 24 */
+    memset(heap + 0x5ffc, 1, 8);          /* across a page boundary */
+    heap[0x8000] = heap[0x8004] = 2;      /* near each other */
+    heap[0x8010] = 2;                     /* and not */
+    memset(heap + 0x9000, 3, PAGE_BYTES);
+    must(savepoint_grow(session, "world", WORLD_BYTES, &error));
+    must(savepoint_remove(session, "temp", &error));
+    must(savepoint_watch(session, "arena", spare + PAGE_BYTES, PAGE_BYTES, &error));
+    take("new", 0, NULL);
+    close_session();
+}
+
 /* Names that a file system would take for a way out of the folder, and two that come to one file name. */
 static void make_two_regions(const char *path)
 {
@@ -419,6 +442,7 @@ static const struct {
     { "torn", make_torn },
     { "damaged", make_damaged },
     { "damaged_late", make_damaged_late },
+    { "changes", make_changes },
 };
 
 int main(int argc, char **argv)
