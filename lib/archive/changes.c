@@ -34,11 +34,11 @@ static enum savepoint_status report_batch(struct savepoint_archive *archive, uin
         .kind = pages->coder->has_base               ? SAVEPOINT_CHANGE_DELTA
                 : pages->coder->id == SVP_CODER_ZERO ? SAVEPOINT_CHANGE_ZERO
                                                      : SAVEPOINT_CHANGE_WHOLE,
-        .stored_bytes = pages->stored_bytes / pages->count,
         .coder = pages->coder->name,
     };
     for (uint32_t i = 0; i < pages->count; i++) {
         change.page = pages->pages[i];
+        change.stored_bytes = pages->stored_bytes / pages->count + (i < pages->stored_bytes % pages->count ? 1 : 0);
         change.changed_bytes = pages->coder->has_base ? changed_bytes(cached, i) : SVP_PAGE_BYTES;
         if (report(user, &change) != 0) {
             return svp_status_fail(error, SAVEPOINT_CANCELLED, "read", "stopped by the caller");

@@ -512,7 +512,7 @@ struct savepoint_change {
     uint32_t kind;          /* enum savepoint_change_kind */
     uint64_t page;          /* index in the region */
     uint32_t changed_bytes; /* that differ from the version before; 4096 where that was not compared */
-    uint32_t stored_bytes;  /* its share of the compressed payload */
+    uint32_t stored_bytes;  /* its share of the compressed payload: the shares add up to it */
     const char *coder;      /* its name in format/SPEC.md; static string */
 };
 /* Returns 0 to go on, anything else to stop with SAVEPOINT_CANCELLED. Must not use the archive. */
