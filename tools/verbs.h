@@ -16,6 +16,7 @@
     row(log) \
     row(show) \
     row(diff) \
+    row(stats) \
     row(verify) \
     row(restore) \
     row(label) \

@@ -41,10 +41,12 @@ json() {
 for scenario in linear branch two_regions control_labels torn; do
     json 0 log --all $scenario.svp
     json 0 show $scenario.svp
+    json 0 stats $scenario.svp
     json 0 verify $scenario.svp
 done
 json 0 show control_labels.svp 'HEAD~2'
 json 1 verify damaged.svp
+json 1 stats damaged.svp
 json 1 diff changes.svp
 json 1 diff changes.svp --stat
 json 0 restore linear.svp HEAD~1

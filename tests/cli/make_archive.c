@@ -181,6 +181,7 @@ static void make_changes(const char *path)
     must(savepoint_watch(session, "world", world, 2 * PAGE_BYTES, &error));
     must(savepoint_watch(session, "temp", spare, PAGE_BYTES, &error));
     memcpy(heap + 0x13a0, "a line of memory, a line", 24);
+    spare[0] = 1;
     take("old", 0, NULL);
     memcpy(heap + 0x13a8, "XXXXXXXX", 8); /* 8 bytes of 24 */
     memset(heap + 0x5ffc, 1, 8);          /* across a page boundary */
@@ -192,6 +193,48 @@ static void make_changes(const char *path)
     must(savepoint_watch(session, "arena", spare + PAGE_BYTES, PAGE_BYTES, &error));
     take("new", 0, NULL);
     close_session();
+}
+
+/* Sixty that store a few bytes each; "world" is removed and comes back. */
+static void make_sixty(const char *path)
+{
+    struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
+    options.durability = SAVEPOINT_ORDERED;
+    open_session(path, 0);
+    fill_with_noise(heap, HEAP_BYTES);
+    fill_with_noise(world, WORLD_BYTES);
+    for (size_t i = 0; i < 60; i++) {
+        if (i == 10 || i == 40) {
+            must(savepoint_watch(session, "world", world, WORLD_BYTES, &error));
+        } else if (i == 30) {
+            must(savepoint_remove(session, "world", &error));
+        }
+        heap[i * 17 % HEAP_BYTES]++;
+        heap[i * 5000 % HEAP_BYTES]++;
+        memset(world + i % 4 * PAGE_BYTES, (int)i, 7);
+        take(NULL, 0, &options);
+    }
+    close_session();
+}
+
+/* Twenty-five regions besides "heap"; the first is the largest in the archive. */
+static void make_crowd(const char *path)
+{
+    char name[16];
+    unsigned char *pages = aligned_alloc(PAGE_BYTES, 25 * PAGE_BYTES);
+    if (pages == NULL) {
+        exit(1);
+    }
+    memset(pages, 0, 25 * PAGE_BYTES);
+    open_session(path, 0);
+    for (size_t i = 0; i < 25; i++) {
+        snprintf(name, sizeof name, "region-%02zu", i);
+        fill_with_noise(pages + i * PAGE_BYTES, PAGE_BYTES - 100 * i);
+        must(savepoint_watch(session, name, pages + i * PAGE_BYTES, PAGE_BYTES, &error));
+    }
+    take("crowd", 0, NULL);
+    close_session();
+    free(pages);
 }
 
 /* Names that a file system would take for a way out of the folder, and two that come to one file name. */
@@ -443,6 +486,8 @@ static const struct {
     { "damaged", make_damaged },
     { "damaged_late", make_damaged_late },
     { "changes", make_changes },
+    { "crowd", make_crowd },
+    { "sixty", make_sixty },
 };
 
 int main(int argc, char **argv)
