@@ -117,7 +117,7 @@ for key, values in expected.items():
 if len(intervals) > 20:
     sys.exit(f"{len(intervals)} intervals")
 END
-for scenario in linear branch changes two_regions torn many crowd; do
+for scenario in linear branch changes two_regions torn sixty crowd; do
     run 0 log --json $scenario.svp
     mv out log
     run 0 stats --json $scenario.svp
@@ -134,7 +134,7 @@ run 0 stats crowd.svp
 has out '^\.\.\. 6 more \(--json\)$'
 
 for columns in $(seq 40 3 100); do
-    for scenario in linear changes two_regions many; do
+    for scenario in linear changes two_regions sixty; do
         COLUMNS=$columns run 0 stats $scenario.svp
         [ "$(wc -L <out)" -le "$columns" ] || fail "$scenario is $(wc -L <out) wide on $columns columns"
     done

@@ -212,7 +212,8 @@ CHECK_TEST(keep_last, an_old_head)
     save(&world);
     save(&world);
     world_close(&world);
-    CHECK_OK(savepoint_archive_set_head(world.path, &old.id, NULL));
+    const struct savepoint_ref head = { .kind = SAVEPOINT_REF_HEAD, .target = old.id };
+    CHECK_OK(savepoint_archive_set_ref(world.path, &head, NULL));
     world_open(&world, world.path, "compare", PAGES);
     CHECK_OK(savepoint_resume(world.session, NULL, NULL));
     autosave_set(&world, 2);

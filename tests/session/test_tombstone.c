@@ -105,7 +105,8 @@ CHECK_TEST(tombstone, of_head)
     write_tombstone(path, tombstone_of(&saved[SNAPSHOTS - 1]), 1);
     check_found(path, "HEAD is dropped");
     make(path);
-    CHECK_OK(savepoint_archive_set_head(path, &saved[1].id, NULL));
+    const struct savepoint_ref head = { .kind = SAVEPOINT_REF_HEAD, .target = saved[1].id };
+    CHECK_OK(savepoint_archive_set_ref(path, &head, NULL));
     write_tombstone(path, tombstone_of(&saved[SNAPSHOTS - 1]), 1);
     check_found(path, NULL);
     write_tombstone(path, tombstone_of(&saved[1]), 1);
