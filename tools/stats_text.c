@@ -148,6 +148,9 @@ static void print_coders(const struct stats *stats)
         { "EACH", true, 0, 2, TABLE_PLAIN },
     };
     struct table table;
+    if (stats->read_pages == 0) {
+        return;
+    }
     putchar('\n');
     table_open(&table, stats->tool, columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < shown_regions(stats); i++) {
