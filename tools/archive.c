@@ -160,16 +160,16 @@ int archive_find(const struct archive *archive, struct savepoint_snapshot *snaps
     return TOOL_GO_ON;
 }
 
-int archive_regions(const struct archive *archive, struct savepoint_region **regions, size_t *count,
-                    const struct savepoint_snapshot *snapshot)
+enum savepoint_status
+archive_load_regions(const struct archive *archive, struct savepoint_region **regions, size_t *count,
+                     const struct savepoint_snapshot *snapshot, struct savepoint_error *error)
 {
     struct savepoint_region *list = NULL;
     struct savepoint_region one;
-    struct savepoint_error error;
     size_t used = 0;
     size_t capacity = 0;
     enum savepoint_status status;
-    while ((status = savepoint_archive_region_at(archive->reader, &one, snapshot, used, &error)) == SAVEPOINT_OK) {
+    while ((status = savepoint_archive_region_at(archive->reader, &one, snapshot, used, error)) == SAVEPOINT_OK) {
         if (used == capacity) {
             capacity = capacity == 0 ? 8 : capacity * 2;
             list = fail_resize(list, capacity, sizeof *list);
@@ -178,9 +178,43 @@ int archive_regions(const struct archive *archive, struct savepoint_region **reg
     }
     if (status != SAVEPOINT_NOT_FOUND) {
         free(list);
-        return fail_with(archive->tool, archive->path, &error);
+        return status;
     }
     *regions = list;
     *count = used;
-    return TOOL_GO_ON;
+    return SAVEPOINT_OK;
+}
+
+int archive_regions(const struct archive *archive, struct savepoint_region **regions, size_t *count,
+                    const struct savepoint_snapshot *snapshot)
+{
+    struct savepoint_error error;
+    enum savepoint_status status = archive_load_regions(archive, regions, count, snapshot, &error);
+    return status == SAVEPOINT_OK ? TOOL_GO_ON : fail_with(archive->tool, archive->path, &error);
+}
+
+void archive_json(struct json *json, const char *key, const struct archive *archive)
+{
+    const struct savepoint_archive_info *info = &archive->info;
+    struct savepoint_id uuid;
+    json_open_object(json, key);
+    json_text(json, "path", archive->path);
+    json_id(json, "file_uuid", memcpy(&uuid, info->file_uuid, sizeof uuid));
+    json_id(json, "history_uuid", memcpy(&uuid, info->history_uuid, sizeof uuid));
+    json_number(json, "format_version", info->format_version);
+    json_text(json, "creator", info->creator);
+    json_text(json, "abi", info->abi);
+    json_number(json, "host_page_bytes", info->host_page_bytes);
+    json_number(json, "snapshot_count", info->snapshot_count);
+    json_number(json, "file_bytes", info->file_bytes);
+    json_number(json, "committed_bytes", info->committed_bytes);
+    json_number(json, "sealed_bytes", info->sealed_bytes);
+    json_number(json, "torn_bytes", info->torn_bytes);
+    if (info->damage_offset == UINT64_MAX) {
+        json_null(json, "damage_offset");
+    } else {
+        json_number(json, "damage_offset", info->damage_offset);
+    }
+    json_bool(json, "writer_active", info->writer_active != 0);
+    json_close_object(json);
 }

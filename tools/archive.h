@@ -2,6 +2,7 @@
 #ifndef TOOL_ARCHIVE_H
 #define TOOL_ARCHIVE_H
 
+#include "json.h"
 #include "savepoint.h"
 #include "verbs.h"
 
@@ -29,5 +30,13 @@ int archive_find(const struct archive *archive, struct savepoint_snapshot *snaps
 /* The regions of a snapshot; *regions is to be freed. Returns as archive_find. */
 int archive_regions(const struct archive *archive, struct savepoint_region **regions, size_t *count,
                     const struct savepoint_snapshot *snapshot);
+
+/* The same for who wants to go on: says nothing. */
+enum savepoint_status
+archive_load_regions(const struct archive *archive, struct savepoint_region **regions, size_t *count,
+                     const struct savepoint_snapshot *snapshot, struct savepoint_error *error);
+
+/* The facts of the archive, as an object. */
+void archive_json(struct json *json, const char *key, const struct archive *archive);
 
 #endif

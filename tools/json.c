@@ -56,7 +56,7 @@ static void write_character(FILE *stream, uint32_t code_point, const char *text,
         fprintf(stream, "\\%c", (int)code_point);
     } else if (code_point == '\n') {
         fputs("\\n", stream);
-    } else if (text_is_unsafe(code_point) && code_point <= 0xffff) {
+    } else if (code_point == '<' || (text_is_unsafe(code_point) && code_point <= 0xffff)) {
         fprintf(stream, "\\u%04" PRIx32, code_point);
     } else if (text_is_unsafe(code_point)) {
         code_point -= 0x10000; /* JSON has escapes for UTF-16 only: a surrogate pair */

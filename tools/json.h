@@ -1,5 +1,6 @@
 /* json.h - a writer of JSON: one object a line
  *
+ * No '<' comes out, so that the text may stand in a <script> of an HTML page whatever the strings hold.
  * `key` is NULL for the elements of an array and for the outermost object. Keys are plain ASCII words. */
 #ifndef TOOL_JSON_H
 #define TOOL_JSON_H

@@ -99,6 +99,18 @@ int outfile_write(struct outfile *file, const void *bytes, size_t count)
     return 0;
 }
 
+FILE *outfile_stream(const struct outfile *file)
+{
+    int copy = fcntl(file->descriptor, F_DUPFD_CLOEXEC, 0);
+    FILE *stream = copy < 0 ? NULL : fdopen(copy, "w");
+    if (stream == NULL && copy >= 0) {
+        int code = errno;
+        close(copy);
+        errno = code;
+    }
+    return stream;
+}
+
 /* A link refuses a name that is taken, without a gap in which it could become so. */
 static int move_to_free_place(const char *from, const char *to)
 {

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Written under a temporary name beside its place, owner-only, and moved there by commit. */
 struct outfile {
@@ -24,6 +25,9 @@ void outfile_standard(struct outfile *file);
 
 int outfile_open(struct outfile *file, const char *path);
 int outfile_write(struct outfile *file, const void *bytes, size_t count);
+
+/* A stream that writes to the file, to be closed before commit; NULL with errno set where there is none. */
+FILE *outfile_stream(const struct outfile *file);
 
 /* Syncs and moves it into place. EEXIST when the place is taken meanwhile and `force` does not allow that. */
 int outfile_commit(struct outfile *file, bool force);

@@ -234,32 +234,6 @@ static void json_regions(struct json *json, const struct show *show)
     json_close_array(json);
 }
 
-static void json_archive(struct json *json, const struct archive *archive)
-{
-    const struct savepoint_archive_info *info = &archive->info;
-    struct savepoint_id uuid;
-    json_open_object(json, "archive");
-    json_text(json, "path", archive->path);
-    json_id(json, "file_uuid", memcpy(&uuid, info->file_uuid, sizeof uuid));
-    json_id(json, "history_uuid", memcpy(&uuid, info->history_uuid, sizeof uuid));
-    json_number(json, "format_version", info->format_version);
-    json_text(json, "creator", info->creator);
-    json_text(json, "abi", info->abi);
-    json_number(json, "host_page_bytes", info->host_page_bytes);
-    json_number(json, "snapshot_count", info->snapshot_count);
-    json_number(json, "file_bytes", info->file_bytes);
-    json_number(json, "committed_bytes", info->committed_bytes);
-    json_number(json, "sealed_bytes", info->sealed_bytes);
-    json_number(json, "torn_bytes", info->torn_bytes);
-    if (info->damage_offset == UINT64_MAX) {
-        json_null(json, "damage_offset");
-    } else {
-        json_number(json, "damage_offset", info->damage_offset);
-    }
-    json_bool(json, "writer_active", info->writer_active != 0);
-    json_close_object(json);
-}
-
 static int print_json(const struct show *show)
 {
     struct json json = { stdout, false };
@@ -277,7 +251,7 @@ static int print_json(const struct show *show)
         json_text_bytes(&json, "message", message, bytes);
     }
     json_regions(&json, show);
-    json_archive(&json, &show->archive);
+    archive_json(&json, "archive", &show->archive);
     json_end_line(&json);
     free(message);
     return TOOL_GO_ON;

@@ -106,7 +106,7 @@ const char *snapshot_state(const struct savepoint_snapshot *snapshot)
     return snapshot->flags & SAVEPOINT_SNAPSHOT_SEALED ? "sealed" : "unsealed";
 }
 
-static void json_names(struct json *json, const struct snapshot_names *names, const struct savepoint_id *id)
+void snapshot_json_names(struct json *json, const struct snapshot_names *names, const struct savepoint_id *id)
 {
     size_t count = 0;
     bool pinned = false;
@@ -142,7 +142,7 @@ void snapshot_json(struct json *json, const struct snapshot_names *names, const 
     json_text(json, "time", text_time_utc(time, snapshot->time_ns));
     json_number(json, "time_ns", snapshot->time_ns);
     json_text(json, "label", snapshot->label);
-    json_names(json, names, &snapshot->id);
+    snapshot_json_names(json, names, &snapshot->id);
     json_flags(json, snapshot->flags);
     json_number(json, "changed_pages", snapshot->changed_pages);
     json_number(json, "region_pages", snapshot->region_pages);

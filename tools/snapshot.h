@@ -35,6 +35,9 @@ const char *snapshot_state(const struct savepoint_snapshot *snapshot);
 /* The members of a snapshot, into an object that is open. */
 void snapshot_json(struct json *json, const struct snapshot_names *names, const struct savepoint_snapshot *snapshot);
 
+/* The members that tell the references to a snapshot. */
+void snapshot_json_names(struct json *json, const struct snapshot_names *names, const struct savepoint_id *id);
+
 /* One line for people: short id, sequence, time, label. */
 void snapshot_print_line(const struct savepoint_snapshot *snapshot);
 
