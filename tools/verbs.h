@@ -17,6 +17,7 @@
     row(show) \
     row(diff) \
     row(stats) \
+    row(report) \
     row(verify) \
     row(restore) \
     row(label) \

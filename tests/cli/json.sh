@@ -8,7 +8,7 @@ import json
 import re
 import sys
 
-documented = set(re.findall(r"`([a-z_]+)`", open(sys.argv[1], encoding="utf-8").read()))
+documented = set(re.findall(r"`([a-z0-9_]+)`", open(sys.argv[1], encoding="utf-8").read()))
 
 
 def check(value):
@@ -43,12 +43,14 @@ for scenario in linear branch two_regions control_labels torn; do
     json 0 show $scenario.svp
     json 0 stats $scenario.svp
     json 0 verify $scenario.svp
+    json 0 report $scenario.svp
 done
 json 0 show control_labels.svp 'HEAD~2'
 json 1 verify damaged.svp
 json 1 stats damaged.svp
 json 1 diff changes.svp
 json 1 diff changes.svp --stat
+json 1 report damaged.svp
 json 0 restore linear.svp HEAD~1
 json 0 export two_regions.svp HEAD -o dump
 json 0 hexdump --address linear.svp HEAD heap:1+40
