@@ -9,6 +9,8 @@ test_packages="$build_packages libcriterion-dev bsdextrautils file python3 pytho
 deep_packages="$test_packages clang clang-format clang-tidy cppcheck debootstrap git"
 test_packages="$build_packages libcriterion-dev file python3 python3-zstandard python3-xxhash"
 deep_packages="$test_packages clang clang-format clang-tidy cppcheck debootstrap fish git strace zsh"
+test_packages="$build_packages libcriterion-dev file python3 python3-zstandard python3-xxhash"
+deep_packages="$test_packages clang clang-format clang-tidy cppcheck debootstrap git chromium"
 case "${1:-}" in
 build) wanted=$build_packages ;;
 test) wanted=$test_packages ;;
