@@ -77,6 +77,18 @@ int terminal_error_columns(void)
     return columns_of(STDERR_FILENO);
 }
 
+bool terminal_utf8(void)
+{
+    static const char *const variables[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        const char *locale = getenv(variables[i]);
+        if (locale != NULL && locale[0] != '\0') { /* the first one that is set decides */
+            return strstr(locale, "UTF-8") != NULL || strstr(locale, "utf8") != NULL || strstr(locale, "utf-8") != NULL;
+        }
+    }
+    return false;
+}
+
 void terminal_catch_interrupt(void)
 {
     struct sigaction before;

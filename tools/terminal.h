@@ -18,6 +18,9 @@ int terminal_columns(void);
 /* The same for a line on stderr. */
 int terminal_error_columns(void);
 
+/* The locale says that the terminal shows UTF-8. */
+bool terminal_utf8(void);
+
 /* From here on the first Ctrl-C only sets a flag; a second one ends the process at once. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);

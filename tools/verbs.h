@@ -18,6 +18,7 @@
     row(diff) \
     row(stats) \
     row(report) \
+    row(top) \
     row(verify) \
     row(restore) \
     row(label) \

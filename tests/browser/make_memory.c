@@ -1,4 +1,4 @@
-/* make_memory.c - makes archives whose writes are known, for the tests of `savepoint report`
+/* make_memory.c - makes archives whose writes are known, for the tests of `savepoint report` and `top`
  *
  * usage: make_memory PATH SCENARIO [SNAPSHOTS [PAGES]]
  * Contents, labels and shapes are the same every time; ids and times are not. */
@@ -208,12 +208,33 @@ static void make_regions(const char *path, size_t snapshots, size_t pages)
     must(savepoint_close(session, &error));
 }
 
+/* A snapshot for every line on the standard input, answered by its number: page 5 of 'heap' changes every time, and
+ * page 0 of 'stack' in the first. */
+static void make_live(const char *path, size_t snapshots, size_t pages)
+{
+    int byte;
+    (void)snapshots;
+    (void)pages;
+    open_session(path);
+    unsigned char *heap = watch("heap", 16);
+    unsigned char *stack = watch("stack", 4);
+    memset(stack, 's', PAGE_BYTES);
+    while ((byte = getchar()) != EOF) {
+        if (byte == '\n') {
+            touch(heap, 5, 8);
+            printf("%llu\n", (unsigned long long)take(NULL).sequence);
+            fflush(stdout);
+        }
+    }
+    must(savepoint_close(session, &error));
+}
+
 static const struct {
     const char *name;
     void (*make)(const char *path, size_t snapshots, size_t pages);
 } scenarios[] = {
     { "known", make_known },     { "hostile", make_hostile }, { "game", make_game },
-    { "regions", make_regions }, { "large", make_large },
+    { "regions", make_regions }, { "large", make_large },     { "live", make_live },
 };
 
 int main(int argc, char **argv)
