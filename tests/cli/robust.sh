@@ -18,8 +18,8 @@ show       | ARCHIVE                           | wide
 show       | ARCHIVE HEAD~1                    | wide
 diff       | ARCHIVE HEAD~1 HEAD               | finds
 stats      | ARCHIVE                           |
-report     | ARCHIVE -f -o OUT                 |
-report     | ARCHIVE -f -o OUT --json          | wide
+report     | ARCHIVE -o -                      | binary
+report     | ARCHIVE --json                    | wide
 top        | ARCHIVE --count 2 --interval 0.1  | slow
 verify     | ARCHIVE                           | wide scans
 verify     | ARCHIVE HEAD                      | wide
