@@ -20,7 +20,7 @@ diff       | ARCHIVE HEAD~1 HEAD               | finds
 stats      | ARCHIVE                           |
 report     | ARCHIVE -o -                      | binary
 report     | ARCHIVE --json                    | wide
-top        | ARCHIVE --count 2 --interval 0.1  | slow
+top        | ARCHIVE --count 2 --interval 0.1  | wide
 verify     | ARCHIVE                           | wide scans
 verify     | ARCHIVE HEAD                      | wide
 restore    | ARCHIVE HEAD                      | wide locks
