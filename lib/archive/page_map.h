@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct svp_page_map { /* record offset per page; 0: none */
+struct svp_page_map { /* record offset per page; 0: none. A copy of the structure shares what it holds */
     uint32_t region_id;
     uint64_t pages;
-    uint64_t **chunks; /* NULL where no page of the chunk has an offset */
+    struct svp_page_chunks *chunks;
 };
 
 bool svp_page_map_open(struct svp_page_map *map, uint32_t region_id, uint64_t pages); /* false: no memory */

@@ -90,3 +90,21 @@ CHECK_TEST(page_map, keeps_the_first_offset_of_each_page)
     CHECK(svp_page_map_get(&map, PAGES) == 0);
     svp_page_map_close(&map);
 }
+
+CHECK_TEST(page_map, what_is_empty_costs_nothing) /* else this takes minutes */
+{
+    const uint64_t pages = UINT64_C(1) << 34;
+    const uint64_t first = pages / 2 + 5;
+    const uint64_t second = first + 9000;
+    struct svp_page_map map;
+    CHECK(svp_page_map_open(&map, 3, pages));
+    for (int i = 0; i < 100000; i++) {
+        CHECK(svp_page_map_next(&map, 0) == UINT64_MAX);
+    }
+    CHECK(svp_page_map_fill(&map, second, 8) && svp_page_map_fill(&map, first, 16));
+    for (int i = 0; i < 100000; i++) {
+        CHECK(svp_page_map_next(&map, 0) == first && svp_page_map_next(&map, first + 1) == second);
+        CHECK(svp_page_map_next(&map, second + 1) == UINT64_MAX && svp_page_map_next(&map, pages) == UINT64_MAX);
+    }
+    svp_page_map_close(&map);
+}
