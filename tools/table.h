@@ -41,9 +41,6 @@ void table_open(struct table *table, const struct tool *tool, const struct table
 /* `cells` are copied; they must be escaped already. NULL stands for an empty cell. */
 void table_row(struct table *table, const char *const *cells);
 
-/* True where colours are asked for, or wanted by who looks at the terminal: for output that is no table, too. */
-bool table_wants_colour(const struct tool *tool);
-
 /* Prints what is held back. Nothing at all is printed for a table without rows. */
 void table_close(struct table *table);
 
