@@ -10,6 +10,7 @@
 #include "format/bytes.h"
 #include "format/digest.h"
 #include "format/memory.h"
+#include "os/host.h"
 #include "status.h"
 
 void svp_audit_open(struct svp_audit *audit, const struct svp_source *source, uint32_t alignment)
@@ -132,11 +133,12 @@ static enum savepoint_status check_ref(struct svp_audit *audit, const struct svp
     return wrong == NULL ? SAVEPOINT_OK : svp_audit_broken(audit, record->offset, wrong, error);
 }
 
-/* The place of an id in the table: its own, or the empty one where it belongs. Ids are hashes: any part will do. */
+/* The place of an id in the table: its own, or the empty one where it belongs. The seed is nobody's to know: ids chosen
+ * to meet in one place would make the table a list. */
 static struct svp_hash *find_dropped(const struct svp_audit *audit, const struct svp_hash *id)
 {
     static const struct svp_hash empty;
-    size_t at = (size_t)svp_load64(id->bytes) & (audit->dropped_capacity - 1);
+    size_t at = (size_t)svp_digest64(audit->dropped_seed, id->bytes, SVP_HASH_BYTES) & (audit->dropped_capacity - 1);
     while (memcmp(audit->dropped[at].bytes, id->bytes, SVP_HASH_BYTES) != 0 &&
            memcmp(audit->dropped[at].bytes, empty.bytes, SVP_HASH_BYTES) != 0) {
         at = (at + 1) & (audit->dropped_capacity - 1);
@@ -158,6 +160,9 @@ static bool grow_dropped(struct svp_audit *audit)
     struct svp_hash *grown = svp_memory_zalloc(capacity, sizeof *grown);
     if (grown == NULL) {
         return false;
+    }
+    if (old_capacity == 0) {
+        svp_host_random(&audit->dropped_seed, sizeof audit->dropped_seed);
     }
     audit->dropped = grown;
     audit->dropped_capacity = capacity;

@@ -26,6 +26,7 @@ struct svp_audit { /* start with svp_audit_open; what END must say, and what thi
     uint32_t next_region_id;  /* the highest so far */
     struct svp_hash *dropped; /* ids of all tombstones so far: a hash table, an empty place is all zero */
     size_t dropped_count, dropped_capacity;
+    uint64_t dropped_seed;
     struct svp_audit_latest *latest; /* streams only: a hash table */
     size_t latest_count, latest_capacity;
 

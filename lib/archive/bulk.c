@@ -168,6 +168,7 @@ static void undo(const struct svp_bulk_part *part, uint64_t page, const struct s
 {
     const struct svp_pages *pages = &cached->pages;
     struct svp_page_origin *origin = &part->pages[page].origin;
+    part->pages[page].touched = true;
     uint32_t bytes = pages->unpacked_bytes / pages->count + 1;
     pages->coder->decode(part->memory + page * SVP_PAGE_BYTES, &pages->slots[slot], cached->unpacked.bytes);
     origin->links -= origin->links > 0;
@@ -238,6 +239,7 @@ static enum savepoint_status apply_step(struct bulk *bulk, const struct step *st
     }
     uint8_t *memory = part->memory + page * SVP_PAGE_BYTES;
     struct svp_page_origin *origin = &part->pages[page].origin;
+    part->pages[page].touched = true;
     if (unpacked != NULL) {
         pages->coder->decode(memory, &pages->slots[slot], unpacked);
     }
@@ -271,6 +273,9 @@ static uint8_t *place_of_run(const struct bulk *bulk, const struct step *first, 
     for (size_t i = 0; run && i < steps; i++) {
         run = svp_pageset_has(part->wanted, pages->pages[0] + i) &&
               find_slot(bulk, bulk->batch, first[-(ptrdiff_t)i].place) >= 0;
+    }
+    for (size_t i = 0; run && i < steps; i++) {
+        part->pages[pages->pages[0] + i].touched = true;
     }
     return run ? part->memory + pages->pages[0] * SVP_PAGE_BYTES : NULL;
 }
@@ -323,6 +328,7 @@ static void make_zero(const struct svp_bulk_part *part, uint64_t page, const str
 {
     uint8_t *memory = part->memory + page * SVP_PAGE_BYTES;
     if (!is_zero(memory)) {
+        part->pages[page].touched = true;
         memset(memory, 0, SVP_PAGE_BYTES);
     }
     part->pages[page].origin = (struct svp_page_origin){ .hash = *zero_hash };

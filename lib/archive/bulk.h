@@ -7,6 +7,7 @@
 
 struct svp_bulk_page {
     uint64_t held; /* the record whose version of the page its memory holds; 0: none, the memory may be anything */
+    bool touched;  /* its memory may have been written */
     struct svp_page_origin origin; /* of the version held; then of the one wanted */
 };
 

@@ -373,7 +373,7 @@ struct savepoint_restore_options {
  * them. Waits for takes in flight, decodes and verifies every differing page before it writes any, writes
  * only pages that differ. Unsaved changes are discarded. Nothing in the file changes: HEAD moves with the next
  * take, which becomes a child of this snapshot: going on from an old one makes a branch. On error memory is
- * unchanged.
+ * unchanged; pages that were decoded by then are stored whole by the next take.
  * Errors: NOT_FOUND, CORRUPT, MISMATCH, BAD_MEMORY, IO, NO_MEMORY, CANCELLED, FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_restore(struct savepoint *session, const struct savepoint_id *id,

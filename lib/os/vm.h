@@ -2,7 +2,6 @@
 #ifndef SVP_VM_H
 #define SVP_VM_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,9 +14,12 @@ int svp_vm_map(uintptr_t address, size_t bytes, size_t reserve_bytes);
 int svp_vm_extend(uintptr_t address, size_t old_bytes, size_t new_bytes);
 void svp_vm_unmap(uintptr_t address, size_t bytes);
 
-/* Makes memory that is about to be written resident in one step rather than fault by fault; `huge`: in large pages
- * where they fit. Contents stay as they are. Best effort: nothing depends on it but speed. */
-void svp_vm_populate(uintptr_t address, size_t bytes, bool huge);
+/* Both best effort: nothing depends on them but speed, and contents stay as they are.
+ * Makes memory that is about to be written resident in one step rather than fault by fault. */
+void svp_vm_populate(uintptr_t address, size_t bytes);
+/* Asks for large pages where they fit. Splits the mapping the range lies in: of those a process has a limited number.
+ */
+void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes);
 
 /* The window mapped regions are placed in by default; the start can be set by the environment variable
  * SAVEPOINT_MAP_BASE. 0: that is set, and is no multiple of 64 KiB. */

@@ -13,7 +13,7 @@ static bool is_fresh(const struct svp_restore_part *part, uint64_t page)
     return part->region->states[page].record_offset == 0 && svp_page_map_get(&part->map, page) != 0;
 }
 
-void svp_place_expect(const struct svp_restore_part *part, const uint8_t *memory, bool huge)
+void svp_place_expect(const struct svp_restore_part *part, const uint8_t *memory)
 {
     uint64_t page = svp_pageset_next(&part->differing, 0);
     while (page != SVP_PAGESET_NONE) {
@@ -22,10 +22,24 @@ void svp_place_expect(const struct svp_restore_part *part, const uint8_t *memory
             end++;
         }
         if (end - page >= RUN_PAGES_MIN) {
-            svp_vm_populate((uintptr_t)memory + page * SVP_PAGE_BYTES, (size_t)(end - page) * SVP_PAGE_BYTES, huge);
+            svp_vm_populate((uintptr_t)memory + page * SVP_PAGE_BYTES, (size_t)(end - page) * SVP_PAGE_BYTES);
         }
         page = svp_pageset_next(&part->differing, end > page ? end : page + 1);
     }
+}
+
+void svp_place_expect_shadow(const struct svp_restore_part *part)
+{
+    const struct svp_region *region = part->region;
+    uint64_t fresh = 0;
+    for (uint64_t page = svp_pageset_next(&part->differing, 0); page != SVP_PAGESET_NONE;
+         page = svp_pageset_next(&part->differing, page + 1)) {
+        fresh += is_fresh(part, page);
+    }
+    if (fresh >= region->pages / 2) { /* then large pages waste little; all of it at once is one mapping more */
+        svp_vm_prefer_large_pages((uintptr_t)region->shadow, (size_t)region->pages * SVP_PAGE_BYTES);
+    }
+    svp_place_expect(part, region->shadow);
 }
 
 static uint16_t clamp16(uint32_t value)
@@ -58,7 +72,7 @@ void svp_place_all(struct svp_restore *restore)
 {
     for (size_t i = 0; i < restore->part_count; i++) {
         struct svp_restore_part *part = &restore->parts[i];
-        svp_place_expect(part, part->region->base, false);
+        svp_place_expect(part, part->region->base);
         uint64_t page = svp_pageset_next(&part->differing, 0);
         for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
             place_page(restore, part, page);

@@ -6,6 +6,7 @@
 #include "format/memory.h"
 #include "session/commit.h"
 #include "options.h"
+#include "os/host.h"
 #include "session/place.h"
 #include "session/region.h"
 #include "status.h"
@@ -117,19 +118,23 @@ static void find_differing(struct svp_restore_part *part)
 
 /* ---- decoding */
 
-static enum savepoint_status report_progress(void *user, uint64_t done_pages, struct savepoint_error *error)
+static enum savepoint_status tell_progress(struct svp_restore *restore, uint64_t pages, struct savepoint_error *error)
 {
-    enum { PAGES_BETWEEN_CALLS = 4096 };
-    struct svp_restore *restore = user;
-    if (restore->options.progress == NULL || done_pages - restore->reported_pages < PAGES_BETWEEN_CALLS) {
-        return SAVEPOINT_OK;
-    }
-    restore->reported_pages = done_pages;
-    if (restore->options.progress(restore->options.progress_user, done_pages * SVP_PAGE_BYTES,
-                                  restore->differing_pages * SVP_PAGE_BYTES) != 0) {
+    const struct savepoint_restore_options *options = &restore->options;
+    restore->told_ns = svp_host_monotonic_ns();
+    if (options->progress != NULL && options->progress(options->progress_user, pages * SVP_PAGE_BYTES,
+                                                       restore->differing_pages * SVP_PAGE_BYTES) != 0) {
         return svp_status_fail(error, SAVEPOINT_CANCELLED, "restore", "cancelled; memory is unchanged");
     }
     return SAVEPOINT_OK;
+}
+
+static enum savepoint_status report_progress(void *user, uint64_t done_pages, struct savepoint_error *error)
+{
+    const uint64_t pace_ns = 100 * 1000 * 1000; /* about ten times a second */
+    struct svp_restore *restore = user;
+    bool due = restore->options.progress != NULL && svp_host_monotonic_ns() - restore->told_ns >= pace_ns;
+    return due ? tell_progress(restore, done_pages, error) : SAVEPOINT_OK;
 }
 
 /* What the shadow holds now: the version last stored, unless a take failed since. It was stored under another id when
@@ -162,7 +167,7 @@ decode_all(struct savepoint *session, struct svp_restore *restore, struct savepo
         enough = part->pages != NULL;
         if (enough) {
             note_held(part);
-            svp_place_expect(part, part->region->shadow, true);
+            svp_place_expect_shadow(part);
         }
         parts[i] = (struct svp_bulk_part){ &part->map, &part->differing, part->region->shadow, part->pages };
     }
@@ -178,8 +183,13 @@ static void distrust_shadow(struct svp_restore *restore)
 {
     for (size_t i = 0; i < restore->part_count; i++) {
         struct svp_restore_part *part = &restore->parts[i];
-        svp_pageset_unite(&part->region->pending, &part->differing);
-        svp_pageset_unite(&part->region->no_base, &part->differing);
+        uint64_t page = part->pages != NULL ? svp_pageset_next(&part->differing, 0) : SVP_PAGESET_NONE;
+        for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
+            if (part->pages[page].touched) {
+                svp_pageset_add(&part->region->pending, page, 1);
+                svp_pageset_add(&part->region->no_base, page, 1);
+            }
+        }
     }
 }
 
@@ -294,7 +304,11 @@ run_restore(struct savepoint *session, struct svp_restore *restore, struct savep
     if (status != SAVEPOINT_OK) {
         return status;
     }
+    restore->told_ns = svp_host_monotonic_ns();
     status = decode_all(session, restore, error);
+    if (status == SAVEPOINT_OK) { /* the last moment to stop */
+        status = tell_progress(restore, restore->differing_pages, error);
+    }
     status = status == SAVEPOINT_OK ? svp_commit_stand_at(session, restore->commit_offset, error) : status;
     if (status != SAVEPOINT_OK) {
         distrust_shadow(restore);

@@ -21,7 +21,8 @@ struct svp_restore {
     struct svp_region_table table;
     size_t part_count;
     struct svp_restore_part *parts;
-    uint64_t differing_pages, reported_pages, written_pages;
+    uint64_t differing_pages, written_pages;
+    uint64_t told_ns; /* when progress was last told */
 };
 
 #endif

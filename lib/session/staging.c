@@ -86,11 +86,12 @@ void svp_staging_release(struct savepoint *session, struct svp_chunk *chunk)
     svp_mutex_unlock(session->mutex);
 }
 
-struct svp_chunk *svp_staging_settle(struct svp_staging *staging)
+struct svp_chunk *svp_staging_settle(struct svp_staging *staging, uint64_t budget_bytes)
 {
     struct svp_chunk *surplus = NULL;
     uint64_t faded = staging->kept_bytes - staging->kept_bytes / 4;
     staging->kept_bytes = staging->peak_bytes > faded ? staging->peak_bytes : faded;
+    staging->kept_bytes = staging->kept_bytes < budget_bytes ? staging->kept_bytes : budget_bytes;
     staging->peak_bytes = staging->used_bytes;
     while (staging->spare_bytes + staging->used_bytes > staging->kept_bytes && staging->spare != NULL) {
         struct svp_chunk *chunk = pop_spare(staging);

@@ -9,8 +9,9 @@
 struct svp_chunk *svp_staging_chunk(struct savepoint *session, struct svp_take *take);
 /* Worker: the chunk has been encoded. */
 void svp_staging_release(struct savepoint *session, struct svp_chunk *chunk);
-/* With the mutex held, when a take has ended: the chunks that recent takes did not need, for svp_staging_free. */
-struct svp_chunk *svp_staging_settle(struct svp_staging *staging);
+/* With the mutex held, when a take has ended: the chunks that recent takes did not need, or the budget
+ * does not allow to be kept, for svp_staging_free. */
+struct svp_chunk *svp_staging_settle(struct svp_staging *staging, uint64_t budget_bytes);
 void svp_staging_free(struct svp_chunk *chunks); /* and all behind it; without the mutex */
 
 #endif

@@ -158,7 +158,7 @@ void svp_take_finish(struct savepoint *session, struct svp_take *take, const str
     if (session->first_take == NULL) {
         session->last_take = NULL;
     }
-    struct svp_chunk *surplus = svp_staging_settle(&session->staging);
+    struct svp_chunk *surplus = svp_staging_settle(&session->staging, session->options.staging_bytes);
     svp_condition_wake_all(session->changed);
     svp_mutex_unlock(session->mutex);
     svp_staging_free(surplus);
