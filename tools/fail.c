@@ -67,7 +67,8 @@ static const char *advice(enum savepoint_status status)
     case SAVEPOINT_UNSUPPORTED:
         return "A newer savepoint reads it; 'savepoint version' tells what this one can do.";
     case SAVEPOINT_CORRUPT:
-        return "Keep a copy of the file. What does not rest on the damage can still be used: savepoint log %s";
+        return "Keep a copy of the file. show, cat and export read what does not rest on the damage. This tells what "
+               "does: savepoint verify %s";
     case SAVEPOINT_UNCERTAIN:
         return "The disk may be failing. Look at what is there before going on: savepoint log %s";
     default:

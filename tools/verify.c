@@ -108,7 +108,8 @@ static void print_summary(const struct verify *verify, const struct savepoint_ve
         return;
     }
     fail_note(verify->archive.tool, verify->archive.path,
-              "keep a copy of this file. Snapshots not named above are good: restore or export them");
+              "keep a copy of this file. Snapshots that 'savepoint log --all' lists and no line above names are good: "
+              "export them, or restore them where the archive can still be written");
 }
 
 static void json_summary(const struct verify *verify, const struct savepoint_verify_result *result)

@@ -17,6 +17,10 @@ has err 'torn tail'
 run 1 verify damaged.svp
 has out '^damaged.svp: damage at offset [0-9]+, snapshot [0-9a-f]{8}: '
 has out 'checked: [0-9]+ findings?, [0-9]+ snapshots? damaged$'
+has err 'keep a copy of this file\. Snapshots that .savepoint log --all. lists and no line above names are good'
+run 6 cat damaged.svp bad heap
+lacks err 'savepoint log damaged'
+has err 'This tells what does: savepoint verify damaged.svp$'
 run 1 verify --quiet damaged.svp
 lacks out 'checked'
 has out 'damage at offset'
