@@ -169,7 +169,7 @@ static int print_snapshot(const struct show *show)
          part * 100);
     fact("stored", "%s for %s of pages", text_size(size, snapshot->stored_bytes),
          text_size(text, snapshot->changed_pages * PAGE_BYTES));
-    fact("pause", "%s", text_duration(time, snapshot->pause_ns));
+    fact("pause", "%s", text_pause(time, snapshot->pause_ns));
     return code;
 }
 

@@ -46,15 +46,6 @@ static const char *number(char out[TEXT_SHORT_BYTES], double value)
     return out;
 }
 
-static const char *pause_text(char out[TEXT_SHORT_BYTES], uint64_t nanoseconds)
-{
-    if (nanoseconds >= 1000000) {
-        return text_duration(out, nanoseconds);
-    }
-    snprintf(out, TEXT_SHORT_BYTES, "%.0f \xc2\xb5s", (double)nanoseconds / 1e3);
-    return out;
-}
-
 /* ---- totals */
 
 static void print_kind(const char *name, const struct stats_coder *kind)
@@ -93,9 +84,9 @@ static void print_totals(const struct stats *stats)
         fact("overhead", "%s for each page",
              text_size(size, (uint64_t)(quotient(stats->overhead_bytes, stats->read_pages) + 0.5)));
     }
-    fact("pause", "%s in the middle", pause_text(text, pauses.median_ns));
-    fact("", "%s for 9 of 10", pause_text(text, pauses.ninth_decile_ns));
-    fact("", "%s at most", pause_text(text, pauses.longest_ns));
+    fact("pause", "%s in the middle", text_pause(text, pauses.median_ns));
+    fact("", "%s for 9 of 10", text_pause(text, pauses.ninth_decile_ns));
+    fact("", "%s at most", text_pause(text, pauses.longest_ns));
 }
 
 /* ---- regions and coders */
@@ -196,8 +187,8 @@ static void print_interval(struct table *table, const struct stats_interval *int
         text_time(time, interval->first->time_ns),
         number(pages, mean),
         text_size(stored, interval->stored_bytes),
-        pause_text(median, interval->pauses.median_ns),
-        pause_text(longest, interval->pauses.longest_ns),
+        text_pause(median, interval->pauses.median_ns),
+        text_pause(longest, interval->pauses.longest_ns),
         bar(drawn, mean, pages_most),
     };
     table_row(table, cells);

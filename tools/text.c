@@ -230,6 +230,15 @@ char *text_duration(char out[TEXT_SHORT_BYTES], uint64_t nanoseconds)
     return out;
 }
 
+char *text_pause(char out[TEXT_SHORT_BYTES], uint64_t nanoseconds)
+{
+    if (nanoseconds >= NS_PER_S / 1000) {
+        return text_duration(out, nanoseconds);
+    }
+    snprintf(out, TEXT_SHORT_BYTES, "%.0f \xc2\xb5s", (double)nanoseconds / 1e3);
+    return out;
+}
+
 char *text_time(char out[TEXT_SHORT_BYTES], uint64_t time_ns)
 {
     struct tm local;

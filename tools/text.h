@@ -43,6 +43,9 @@ char *text_size(char out[TEXT_SHORT_BYTES], uint64_t bytes);
 /* "0.8 ms", "12 s", "3:07", "2:03:59". */
 char *text_duration(char out[TEXT_SHORT_BYTES], uint64_t nanoseconds);
 
+/* As text_duration, and "21 µs" for what is shorter than that tells. */
+char *text_pause(char out[TEXT_SHORT_BYTES], uint64_t nanoseconds);
+
 /* "2026-03-01 12:00:59", local time. */
 char *text_time(char out[TEXT_SHORT_BYTES], uint64_t time_ns);
 

@@ -19,6 +19,7 @@ END
 has out '^changed +1 of 16 pages \(6\.2%\)$'
 has out '^heap +0x[0-9a-f]+ +64\.0 KiB +0 B +the program.s$'
 has out '^snapshots +5$'
+has out '^pause +[1-9][0-9.]* (µs|ms)$'
 
 run 0 show linear.svp three
 has out '^sequence +3$'
