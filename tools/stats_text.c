@@ -98,6 +98,7 @@ static size_t shown_regions(const struct stats *stats)
 
 static void print_regions(const struct stats *stats)
 {
+    enum { COLUMN_CHANGED = 3, COLUMN_AMPL = 4 };
     static const struct table_column columns[] = {
         { "REGION", false, 8, 0, TABLE_ID },  { "SIZE", true, 0, 4, TABLE_PLAIN },
         { "DIRTY", true, 0, 1, TABLE_PLAIN }, { "CHANGED", true, 0, 5, TABLE_PLAIN },
@@ -128,7 +129,11 @@ static void print_regions(const struct stats *stats)
     if (shown_regions(stats) < stats->region_count) {
         printf("... %zu more (--json)\n", stats->region_count - shown_regions(stats));
     }
-    puts("CHANGED and AMPL: of deltas only");
+    if (table.fitted[COLUMN_CHANGED] >= 0) {
+        puts("CHANGED and AMPL: of deltas only");
+    } else if (table.fitted[COLUMN_AMPL] >= 0) {
+        puts("AMPL: of deltas only");
+    }
 }
 
 static void print_coders(const struct stats *stats)

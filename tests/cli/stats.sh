@@ -137,8 +137,13 @@ for columns in $(seq 40 3 100); do
     for scenario in linear changes two_regions sixty; do
         COLUMNS=$columns run 0 stats $scenario.svp
         [ "$(wc -L <out)" -le "$columns" ] || fail "$scenario is $(wc -L <out) wide on $columns columns"
+        if grep -q '^CHANGED and AMPL' out; then # only what is shown is explained
+            has out '^REGION .* CHANGED +AMPL'
+        fi
     done
 done
+COLUMNS=40 run 0 stats linear.svp
+lacks out 'CHANGED'
 
 # Damage: told, and the rest is shown.
 run 1 stats damaged.svp
