@@ -136,6 +136,8 @@ static void advise_on_folder(struct diagnosis *diagnosis)
     char time[TEXT_SHORT_BYTES];
     const char *kind = diagnosis->file_system;
     if (diagnosis->folder_error != 0) {
+        advise(diagnosis, "No archive can be written in this folder. Name another one, or make this one writable; "
+                          "'savepoint doctor FOLDER' looks at it again.");
         return;
     }
     if (IS_ONE_OF(kind, in_memory)) {

@@ -74,6 +74,8 @@ has out '^folder    temporary \('
 lacks out 'SAVEPOINT_WATCH'
 run 3 doctor missing
 has out '^folder    missing .*: cannot be written: No such file or directory$'
+has out '^\* No archive can be written in this folder\.'
+lacks out 'Nothing to do'
 has err '^savepoint: doctor: missing: cannot write to this folder: No such file or directory$'
 TMPDIR=$work/missing run 3 doctor
 has err '^savepoint: doctor: cannot make a temporary folder \(TMPDIR\): No such file or directory$'
