@@ -104,6 +104,15 @@ static int unknown_name(const struct label *label)
     return TOOL_USAGE;
 }
 
+/* The other verbs want the snapshot first. */
+static void advise_on_order(const struct label *label)
+{
+    struct savepoint_snapshot found;
+    if (savepoint_archive_find(label->archive.reader, &found, label->name, NULL) == SAVEPOINT_OK) {
+        fail_note(label->archive.tool, NULL, "the name comes first: savepoint label ARCHIVE NAME SNAPSHOT");
+    }
+}
+
 /* What has to be known of the archive before it is written to. */
 static int prepare(struct label *label, const char *expression)
 {
@@ -117,6 +126,7 @@ static int prepare(struct label *label, const char *expression)
     }
     int code = archive_find(&label->archive, &label->snapshot, expression);
     if (code != TOOL_GO_ON) {
+        advise_on_order(label);
         return code;
     }
     bool moves = label->was_there && !is_same(&label->before.target, &label->snapshot.id);

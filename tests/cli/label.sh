@@ -28,6 +28,12 @@ has out '^label +one$'
 run 0 log --json -n 1 linear.svp
 has out '"names":\["best"\]'
 
+# The other verbs want the snapshot first.
+run 2 label linear.svp HEAD~3 mine
+has err '^savepoint: label: the name comes first: savepoint label ARCHIVE NAME SNAPSHOT$'
+run 2 label linear.svp mine missing
+lacks err 'comes first'
+
 # A name that is taken moves only when told to; what is there already is no move.
 cp linear.svp before.svp
 run 2 label linear.svp best one
