@@ -40,10 +40,14 @@ static void open_session(const char *path)
     must(savepoint_open(&session, path, NULL, &error));
 }
 
+/* Regions get ascending addresses, far apart: their order on the page is that of their addresses. */
 static unsigned char *watch(const char *name, size_t pages)
 {
+    static uintptr_t next = (uintptr_t)UINT64_C(0x200000000000);
+    void *wanted = (void *)next;
+    next += (uintptr_t)UINT64_C(0x1000000000);
     unsigned char *memory =
-        mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        mmap(wanted, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         perror("make_memory: mmap");
         exit(1);
