@@ -33,7 +33,6 @@ void svp_take_enqueue(struct savepoint *session, struct svp_take *take)
     }
     session->last_take = take;
     session->statistics.takes_in_flight++;
-    svp_condition_wake_all(session->changed);
 }
 
 /* With the mutex held. */

@@ -14,7 +14,8 @@ svp_take_capture(struct savepoint *session, uint64_t *ticket, const struct savep
                  const struct svp_autosave *autosave, struct savepoint_error *error);
 
 void svp_take_free(struct svp_take *take); /* NULL does nothing */
-/* With the mutex held: gives the take its ticket and puts it behind those in flight. The worker frees it once it is
+/* With the mutex held: gives the take its ticket and puts it behind those in flight. The worker, which is not woken
+ * yet (it would compete with the copying), frees it once it is
  * complete. */
 void svp_take_enqueue(struct savepoint *session, struct svp_take *take);
 
