@@ -5,12 +5,8 @@
 set -euo pipefail
 
 build_packages="build-essential cmake pkg-config libzstd-dev libxxhash-dev"
-test_packages="$build_packages libcriterion-dev bsdextrautils file python3 python3-zstandard python3-xxhash"
-deep_packages="$test_packages clang clang-format clang-tidy cppcheck debootstrap git"
-test_packages="$build_packages libcriterion-dev file python3 python3-zstandard python3-xxhash"
-deep_packages="$test_packages clang clang-format clang-tidy cppcheck debootstrap fish git strace zsh"
-test_packages="$build_packages libcriterion-dev file python3 python3-zstandard python3-xxhash"
-deep_packages="$test_packages clang clang-format clang-tidy cppcheck debootstrap git chromium"
+test_packages="$build_packages bsdextrautils file libcriterion-dev python3 python3-xxhash python3-zstandard"
+deep_packages="$test_packages chromium clang clang-format clang-tidy cppcheck debootstrap fish git strace zsh"
 case "${1:-}" in
 build) wanted=$build_packages ;;
 test) wanted=$test_packages ;;
