@@ -49,14 +49,16 @@ void archive_report_tail(const struct archive *archive)
 
 int archive_report(const struct archive *archive)
 {
+    struct savepoint_archive_info info;
     archive_report_tail(archive);
-    if (archive->info.damage_offset == UINT64_MAX) {
+    savepoint_archive_describe(archive->reader, &info); /* it may have met damage since it was opened */
+    if (info.damage_offset == UINT64_MAX) {
         return TOOL_DONE;
     }
     fail_warn(archive->tool, archive->path,
               "damaged at offset %" PRIu64 ": what was written there has changed. 'savepoint verify' tells which "
               "snapshots it touches; the others are good",
-              archive->info.damage_offset);
+              info.damage_offset);
     return TOOL_FINDING;
 }
 

@@ -41,6 +41,7 @@ struct log {
     uint64_t limit;
     bool all, dropped, json;
     uint64_t shown;
+    uint64_t kept; /* of them; the others were dropped */
     bool complete; /* the walk came to its end, not to the limit */
 };
 
@@ -107,6 +108,7 @@ static int walk_ancestors(struct log *log)
             print_row(log, &snapshot, NULL);
         }
         log->shown++;
+        log->kept++;
         status = savepoint_archive_parent(reader, &snapshot, &error);
     }
     log->complete = status == SAVEPOINT_NOT_FOUND || status == SAVEPOINT_EMPTY;
@@ -125,7 +127,7 @@ show_drawn(struct log *log, const struct savepoint_snapshot *snapshot, struct sa
     }
     /* parent() steps over snapshots that were dropped; their rows, where wanted, hang on their own. */
     enum savepoint_status status = savepoint_archive_parent(log->archive.reader, &parent, error);
-    if (status != SAVEPOINT_OK && status != SAVEPOINT_NOT_FOUND) {
+    if (status != SAVEPOINT_OK && status != SAVEPOINT_NOT_FOUND && status != SAVEPOINT_CORRUPT) {
         return status;
     }
     graph_before(&log->graph, &snapshot->id, print_drawing, log);
@@ -145,6 +147,7 @@ static int walk_all(struct log *log)
         if (log->dropped || !(snapshot.flags & SAVEPOINT_SNAPSHOT_DROPPED)) {
             status = show_drawn(log, &snapshot, &error);
             log->shown++;
+            log->kept += snapshot.flags & SAVEPOINT_SNAPSHOT_DROPPED ? 0 : 1;
         }
         if (status == SAVEPOINT_OK) {
             status = savepoint_archive_previous(reader, &snapshot, &error);
@@ -157,10 +160,15 @@ static int walk_all(struct log *log)
 /* Counting the other branches costs nothing once the walk has met every ancestor. */
 static void print_summary(const struct log *log)
 {
-    uint64_t others = log->archive.info.snapshot_count - log->shown;
-    if (log->archive.info.snapshot_count == 0) {
+    uint64_t others = log->archive.info.snapshot_count - log->kept;
+    if (log->all && log->complete && others > 0) {
+        fail_warn(log->tool, log->archive.path,
+                  "%" PRIu64
+                  " more snapshot%s cannot be listed: damage took %s own record%s. 'savepoint verify' tells where",
+                  others, others == 1 ? "" : "s", others == 1 ? "its" : "their", others == 1 ? "" : "s");
+    } else if (log->archive.info.snapshot_count == 0) {
         fail_note(log->tool, log->archive.path, "no snapshots yet");
-    } else if (!log->all && log->complete && log->archive.info.snapshot_count > log->shown) {
+    } else if (!log->all && log->complete && others > 0) {
         printf("%" PRIu64 " snapshot%s on other branches (--all)\n", others, others == 1 ? "" : "s");
     }
 }

@@ -95,12 +95,13 @@ void savepoint_archive_close(struct savepoint_archive *archive)
 void savepoint_archive_describe(const struct savepoint_archive *archive, struct savepoint_archive_info *info)
 {
     const struct svp_log *log = &archive->log;
+    bool met_at_open = log->damage_offset != SVP_NO_OFFSET;
     *info = (struct savepoint_archive_info){
         .file_bytes = log->file_bytes,
         .committed_bytes = log->committed_bytes,
         .sealed_bytes = log->sealed_bytes,
         .torn_bytes = log->torn_bytes,
-        .damage_offset = log->damage_offset,
+        .damage_offset = met_at_open ? log->damage_offset : archive->catalog.damage_offset,
         .snapshot_count = log->end.snapshot_count,
         .format_version = log->segment.version,
         .writer_active = archive->writer_active ? 1 : 0,

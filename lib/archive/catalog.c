@@ -26,7 +26,7 @@ static bool ref_known(const struct svp_catalog *catalog, const struct svp_ref *r
 
 /* Reads one record of a chain that leads back through the file, as `type`, into the catalog; *offset becomes the one
  * before. */
-static enum savepoint_status load_link(struct svp_catalog *catalog, struct svp_buffer *body, unsigned type,
+static enum savepoint_status read_link(struct svp_catalog *catalog, struct svp_buffer *body, unsigned type,
                                        uint64_t *offset, struct savepoint_error *error)
 {
     struct svp_record record;
@@ -66,37 +66,68 @@ static enum savepoint_status load_link(struct svp_catalog *catalog, struct svp_b
                          : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "%s: no memory", catalog->source->path);
 }
 
+/* Notes damage at *offset and leads past it: *offset becomes that of the last record of `type` before it that can be
+ * found. */
+static enum savepoint_status
+step_over(struct svp_catalog *catalog, uint64_t *offset, unsigned type, struct savepoint_error *error)
+{
+    if (!svp_catalog_is_damaged(catalog) || catalog->damage_offset < *offset) {
+        catalog->damage_offset = *offset;
+    }
+    return svp_survey_before(&catalog->survey, catalog->source, offset, type, *offset, error);
+}
+
+/* A whole chain. References behind damage may since have been moved by one that is lost. */
+static enum savepoint_status
+load_chain(struct svp_catalog *catalog, unsigned type, uint64_t newest, struct savepoint_error *error)
+{
+    struct svp_buffer body = { 0 };
+    enum savepoint_status status = SAVEPOINT_OK;
+    bool damaged = false;
+    for (uint64_t at = newest; status == SAVEPOINT_OK && at != 0;) {
+        uint64_t here = at;
+        status = read_link(catalog, &body, type, &at, error);
+        if (status == SAVEPOINT_CORRUPT) {
+            damaged = true;
+            at = here;
+            status = step_over(catalog, &at, type, error);
+        } else if (type == SVP_REF && !damaged) {
+            catalog->certain_refs = catalog->ref_count;
+        }
+    }
+    svp_buffer_free(&body);
+    return status;
+}
+
 /* Deleted names, and those of snapshots that were dropped. */
 static void drop_void_refs(struct svp_catalog *catalog)
 {
     size_t kept = 0;
+    size_t certain = 0;
     for (size_t i = 0; i < catalog->ref_count; i++) {
         if (catalog->refs[i].target != 0 && !svp_catalog_is_dropped(catalog, catalog->refs[i].target)) {
+            certain += i < catalog->certain_refs ? 1 : 0;
             catalog->refs[kept++] = catalog->refs[i];
         }
     }
     catalog->ref_count = kept;
+    catalog->certain_refs = certain;
 }
 
 enum savepoint_status
 svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source, uint32_t alignment,
                  const struct svp_end *end, bool has_end, uint64_t sealed_bytes, struct savepoint_error *error)
 {
-    struct svp_buffer body = { 0 };
-    enum savepoint_status status = SAVEPOINT_OK;
-    *catalog = (struct svp_catalog){
-        .source = source, .alignment = alignment, .has_end = has_end, .sealed_bytes = sealed_bytes
-    };
+    *catalog = (struct svp_catalog){ .source = source,
+                                     .alignment = alignment,
+                                     .has_end = has_end,
+                                     .sealed_bytes = sealed_bytes,
+                                     .damage_offset = SVP_NO_OFFSET };
     if (has_end) {
         catalog->end = *end;
     }
-    for (uint64_t at = catalog->end.newest_ref; status == SAVEPOINT_OK && at != 0;) {
-        status = load_link(catalog, &body, SVP_REF, &at, error);
-    }
-    for (uint64_t at = catalog->end.newest_tombstone; status == SAVEPOINT_OK && at != 0;) {
-        status = load_link(catalog, &body, SVP_TOMBSTONE, &at, error);
-    }
-    svp_buffer_free(&body);
+    enum savepoint_status status = load_chain(catalog, SVP_REF, catalog->end.newest_ref, error);
+    status = status == SAVEPOINT_OK ? load_chain(catalog, SVP_TOMBSTONE, catalog->end.newest_tombstone, error) : status;
     if (status != SAVEPOINT_OK) {
         svp_catalog_close(catalog);
         return status;
@@ -112,7 +143,13 @@ void svp_catalog_close(struct svp_catalog *catalog)
 {
     svp_memory_free(catalog->refs);
     svp_memory_free(catalog->dropped);
+    svp_survey_close(&catalog->survey);
     *catalog = (struct svp_catalog){ 0 };
+}
+
+bool svp_catalog_is_damaged(const struct svp_catalog *catalog)
+{
+    return catalog->damage_offset != SVP_NO_OFFSET;
 }
 
 bool svp_catalog_is_dropped(const struct svp_catalog *catalog, uint64_t commit_offset)
@@ -239,24 +276,45 @@ enum savepoint_status svp_catalog_parent(const struct svp_catalog *catalog, stru
     return svp_catalog_at(catalog, snapshot, commit_offset, error);
 }
 
-enum savepoint_status svp_catalog_previous(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+/* The snapshot at `offset`, or where its record is damaged the last one before it that is whole. NOT_FOUND when none
+ * is; `offset` 0 is none. */
+static enum savepoint_status at_or_before(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+                                          uint64_t offset, struct savepoint_error *error)
+{
+    while (offset != 0) {
+        enum savepoint_status status = svp_catalog_at(catalog, snapshot, offset, error);
+        if (status != SAVEPOINT_CORRUPT) {
+            return status;
+        }
+        status = step_over(catalog, &offset, SVP_COMMIT, error);
+        if (status != SAVEPOINT_OK) {
+            return status;
+        }
+    }
+    return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "%s: there is no earlier snapshot",
+                           catalog->source->path);
+}
+
+enum savepoint_status svp_catalog_previous(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                            uint64_t commit_offset, struct savepoint_error *error)
 {
     struct svp_commit commit;
     enum savepoint_status status = svp_source_commit(catalog->source, &commit, commit_offset, error);
-    if (status == SAVEPOINT_OK && commit.previous == 0) {
-        status = svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "%s: there is no earlier snapshot",
-                                 catalog->source->path);
-    }
-    return status == SAVEPOINT_OK ? svp_catalog_at(catalog, snapshot, commit.previous, error) : status;
+    return status == SAVEPOINT_OK ? at_or_before(catalog, snapshot, commit.previous, error) : status;
 }
 
-enum savepoint_status svp_catalog_newest(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
-                                         struct savepoint_error *error)
+enum savepoint_status
+svp_catalog_newest(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot, struct savepoint_error *error)
 {
-    if (catalog->end.newest_commit == 0) {
+    uint64_t newest = catalog->end.newest_commit;
+    if (newest == 0) {
         return svp_status_fail(error, SAVEPOINT_EMPTY, "find", "%s: the archive holds no snapshot yet",
                                catalog->source->path);
     }
-    return svp_catalog_at(catalog, snapshot, catalog->end.newest_commit, error);
+    enum savepoint_status status = at_or_before(catalog, snapshot, newest, error);
+    if (status == SAVEPOINT_NOT_FOUND) { /* there were some */
+        status = svp_status_at(error, SAVEPOINT_CORRUPT, newest, "find", "%s: the record of every snapshot is damaged",
+                               catalog->source->path);
+    }
+    return status;
 }

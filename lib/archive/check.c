@@ -118,24 +118,32 @@ struct place { /* of one snapshot */
     struct savepoint_id id;
 };
 
-/* All snapshots, newest first; damage on the way to older ones is reported. */
+/* All snapshots, newest first. Those whose own records are damaged, which is a finding when the records are checked,
+ * can only be counted. */
 static enum savepoint_status
 list_snapshots(struct check *check, struct svp_buffer *places, struct savepoint_error *error)
 {
     struct savepoint_snapshot snapshot;
     struct savepoint_error found = { 0 };
-    enum savepoint_status status = svp_catalog_newest(&check->archive->catalog, &snapshot, &found);
+    struct svp_catalog *catalog = &check->archive->catalog;
+    uint64_t kept = 0;
+    enum savepoint_status status = svp_catalog_newest(catalog, &snapshot, &found);
     while (status == SAVEPOINT_OK) {
         const struct place place = { snapshot.file_offset, snapshot.id };
         svp_buffer_add(places, &place, sizeof place);
         check->pace.total_bytes += snapshot.changed_pages * SVP_PAGE_BYTES;
-        status = svp_catalog_previous(&check->archive->catalog, &snapshot, snapshot.file_offset, &found);
+        kept += (snapshot.flags & SAVEPOINT_SNAPSHOT_DROPPED) == 0 ? 1 : 0;
+        status = svp_catalog_previous(catalog, &snapshot, snapshot.file_offset, &found);
     }
     if (is_finding(status)) {
         report(check, &found, NULL);
     } else if (status != SAVEPOINT_NOT_FOUND && status != SAVEPOINT_EMPTY) {
         *error = found;
         return status;
+    }
+    if (catalog->end.snapshot_count > kept) {
+        check->result.snapshots_checked += catalog->end.snapshot_count - kept;
+        check->result.snapshots_damaged += catalog->end.snapshot_count - kept;
     }
     return places->failed ? svp_status_fail(error, SAVEPOINT_NO_MEMORY, "verify", "no memory") : SAVEPOINT_OK;
 }

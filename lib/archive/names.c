@@ -56,8 +56,7 @@ static void look_at(struct wanted *wanted, const struct savepoint_snapshot *snap
 }
 
 /* One walk, newest first; stops at the newest label, which comes before ids in the order of names. */
-static enum savepoint_status
-walk(const struct svp_catalog *catalog, struct wanted *wanted, struct savepoint_error *error)
+static enum savepoint_status walk(struct svp_catalog *catalog, struct wanted *wanted, struct savepoint_error *error)
 {
     struct savepoint_snapshot snapshot;
     enum savepoint_status status = svp_catalog_newest(catalog, &snapshot, error);
@@ -83,7 +82,16 @@ static void as_prefix(char *prefix, const char *text)
     }
 }
 
-static enum savepoint_status find_by_walk(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+/* Restoring an older snapshot than the one that was meant is worse than being told. */
+static enum savepoint_status
+fail_uncertain(const struct svp_catalog *catalog, const char *name, struct savepoint_error *error)
+{
+    return svp_status_at(error, SAVEPOINT_CORRUPT, catalog->damage_offset, "find",
+                         "%s: a damaged record may have given '%.80s' to a newer snapshot: name the one you want by id",
+                         catalog->source->path, name);
+}
+
+static enum savepoint_status find_by_walk(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                           const char *name, struct savepoint_error *error)
 {
     struct wanted wanted = { .label = name };
@@ -97,6 +105,9 @@ static enum savepoint_status find_by_walk(const struct svp_catalog *catalog, str
     enum savepoint_status status = walk(catalog, &wanted, error);
     if (status != SAVEPOINT_OK) {
         return status;
+    }
+    if (wanted.found_label && svp_catalog_is_damaged(catalog) && catalog->damage_offset > wanted.labelled.file_offset) {
+        return fail_uncertain(catalog, name, error);
     }
     if (wanted.id_count > 1) {
         return svp_status_fail(error, SAVEPOINT_AMBIGUOUS, "find",
@@ -113,7 +124,7 @@ static enum savepoint_status find_by_walk(const struct svp_catalog *catalog, str
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status find_name(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+static enum savepoint_status find_name(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                        const char *name, struct savepoint_error *error)
 {
     if (catalog->end.newest_commit == 0) {
@@ -127,7 +138,8 @@ static enum savepoint_status find_name(const struct svp_catalog *catalog, struct
     }
     for (size_t i = 0; i < catalog->ref_count; i++) {
         if (catalog->refs[i].kind == SVP_REF_LABEL && strcmp(catalog->refs[i].name, name) == 0) {
-            return svp_catalog_at(catalog, snapshot, catalog->refs[i].target, error);
+            return i < catalog->certain_refs ? svp_catalog_at(catalog, snapshot, catalog->refs[i].target, error)
+                                             : fail_uncertain(catalog, name, error);
         }
     }
     return find_by_walk(catalog, snapshot, name, error);
@@ -160,7 +172,7 @@ static bool split(const char *expression, char *name, size_t name_bytes, uint64_
     return tilde == NULL || *tilde == '\0';
 }
 
-enum savepoint_status svp_catalog_find(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+enum savepoint_status svp_catalog_find(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                        const char *expression, struct savepoint_error *error)
 {
     char name[SAVEPOINT_LABEL_BYTES + 8];
@@ -190,7 +202,7 @@ enum savepoint_status svp_catalog_find(const struct svp_catalog *catalog, struct
     return status;
 }
 
-enum savepoint_status svp_catalog_find_id(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+enum savepoint_status svp_catalog_find_id(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                           const struct savepoint_id *id, struct savepoint_error *error)
 {
     char text[SAVEPOINT_ID_TEXT_BYTES];

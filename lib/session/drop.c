@@ -44,13 +44,16 @@ static void reverse(struct svp_drops *drops)
     }
 }
 
-/* Lists the autosaves of the archive, once in a session; false: not this time. Damage ends the walk for everybody:
- * what lies behind it has no way to be named. */
+/* Lists the autosaves of the archive, once in a session; false: not this time. In a damaged archive
+ * nothing is dropped: a lost record may have been the pin of a snapshot, and the others are worth more there. */
 static bool list_kept(struct savepoint *session)
 {
     struct svp_drops *drops = &session->drops;
     uint64_t at = session->append.end.newest_commit;
     enum savepoint_status status = SAVEPOINT_OK;
+    if (svp_catalog_is_damaged(&session->catalog)) {
+        return false;
+    }
     if (drops->listed) {
         return true;
     }
@@ -63,7 +66,7 @@ static bool list_kept(struct savepoint *session)
         }
         at = commit.previous;
     }
-    if (status != SAVEPOINT_OK && status != SAVEPOINT_CORRUPT) {
+    if (status != SAVEPOINT_OK) {
         svp_drop_close(drops);
         return false;
     }

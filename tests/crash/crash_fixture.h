@@ -80,7 +80,8 @@ struct view {
     struct savepoint_error error;       /* the newest one */
 };
 /* Opens, walks, reads every byte of every snapshot and verifies. Fails the test when a snapshot is not one of the
- * history, when one is missing before the newest one met, or when bytes read with OK differ from the model's. */
+ * history, when one is missing before the newest one met that no damage explains, or when bytes read with OK differ
+ * from the model's. */
 void view_archive(struct view *view, const char *path, const struct history *history, const char *what);
 /* The same, and nothing may be wrong: at least `least` snapshots. */
 void check_archive(const char *path, const struct history *history, size_t least, const char *what);

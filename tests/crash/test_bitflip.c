@@ -31,6 +31,10 @@ static void judge(const struct small_archive *small, const char *path, size_t fr
     snprintf(what, sizeof what, "%zu bytes at %zu", bytes, from);
     view_archive(&view, path, &small->world.history, what);
     CHECK_MSG(seen(&view, small), "%s: nobody sees it", what);
+    size_t older = small_archive_whole(small, from); /* what rests on nothing that was changed */
+    CHECK_MSG(view.opened == SAVEPOINT_OK ? view.snapshots - view.unreadable >= older : older == 0,
+              "%s: %zu snapshots are older, %llu can be read: %s", what, older,
+              (unsigned long long)(view.snapshots - view.unreadable), view.error.message);
     tally->flips++;
     tally->refused += view.opened != SAVEPOINT_OK ? 1 : 0;
     tally->damaged += view.findings > 0 ? 1 : 0;

@@ -102,6 +102,50 @@ CHECK_TEST(refs, a_label_is_set_moved_and_deleted)
     world_free(&world);
 }
 
+/* The last place in the file where `text` stands. */
+static size_t last_place(struct bytes file, const char *text)
+{
+    size_t at = file.count - strlen(text);
+    while (memcmp(file.at + at, text, strlen(text)) != 0) {
+        CHECK(at > 0);
+        at--;
+    }
+    return at;
+}
+
+static void check_find_status(const char *path, const char *expression, enum savepoint_status wanted)
+{
+    struct savepoint_archive *archive = NULL;
+    struct savepoint_snapshot found;
+    CHECK_OK(savepoint_archive_open(&archive, path, NULL));
+    CHECK_STATUS(savepoint_archive_find(archive, &found, expression, NULL), wanted);
+    savepoint_archive_close(archive);
+}
+
+/* The snapshots stay; a name that may have been moved by the lost record is not followed to where it was before. */
+CHECK_TEST(refs, a_damaged_reference_costs_no_snapshot)
+{
+    struct world world;
+    struct view view;
+    const char *path = scratch_path("damaged-label.svp");
+    make(&world, path);
+    CHECK_OK(set(path, SAVEPOINT_REF_LABEL, "best", id_of(&world, 0), NULL));
+    CHECK_OK(set(path, SAVEPOINT_REF_LABEL, "best", id_of(&world, 2), NULL));
+    CHECK_OK(set(path, SAVEPOINT_REF_LABEL, "later", id_of(&world, 1), NULL));
+    struct bytes file = file_read(path);
+    file.at[last_place(file, "best")] ^= 1;
+    file_write(path, file.at, file.count);
+    view_archive(&view, path, &world.history, "a damaged reference");
+    CHECK_STATUS(view.opened, SAVEPOINT_OK);
+    CHECK(view.snapshots == SNAPSHOTS && view.unreadable == 0 && view.findings > 0);
+    CHECK(view.info.damage_offset != UINT64_MAX);
+    check_finds(path, "later", id_of(&world, 1));
+    check_finds(path, "HEAD", id_of(&world, SNAPSHOTS - 1));
+    check_find_status(path, "best", SAVEPOINT_CORRUPT);
+    bytes_free(&file);
+    world_free(&world);
+}
+
 /* A pin and a label of one name are two things; a pin without name goes by the id of its snapshot. */
 CHECK_TEST(refs, pins_are_apart_from_labels)
 {
