@@ -91,6 +91,23 @@ static const char *plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
+/* Where damage keeps writers out. An archive cut behind any of its transactions is an archive. */
+static void advise_writer(const struct archive *archive)
+{
+    const struct savepoint_archive_info *info = &archive->info;
+    if (info->damage_offset == UINT64_MAX) {
+        return;
+    }
+    if (info->damage_offset < info->committed_bytes) {
+        fail_note(archive->tool, archive->path, "no program can write to it any more; start a new archive");
+        return;
+    }
+    fail_note(archive->tool, archive->path,
+              "no program can write to it as it is. Its first %" PRIu64 " bytes are an archive without the damage; "
+              "a program can go on with a copy of them (head -c %" PRIu64 ")",
+              info->committed_bytes, info->committed_bytes);
+}
+
 static void print_summary(const struct verify *verify, const struct savepoint_verify_result *result)
 {
     printf("%" PRIu64 " snapshot%s, %" PRIu64 " record%s, %" PRIu64 " page%s checked: ", result->snapshots_checked,
@@ -109,7 +126,8 @@ static void print_summary(const struct verify *verify, const struct savepoint_ve
     }
     fail_note(verify->archive.tool, verify->archive.path,
               "keep a copy of this file. Snapshots that 'savepoint log --all' lists and no line above names are good: "
-              "export them, or restore them where the archive can still be written");
+              "export them, or restore one and go on from it");
+    advise_writer(&verify->archive);
 }
 
 static void json_summary(const struct verify *verify, const struct savepoint_verify_result *result)

@@ -35,6 +35,7 @@ void svp_reader_forget(struct svp_reader *reader)
     for (size_t i = 0; i < SVP_READER_INDEXES; i++) {
         drop_index(reader, &reader->indexes[i]);
     }
+    svp_survey_close(&reader->survey);
 }
 
 void svp_reader_close(struct svp_reader *reader)
@@ -42,27 +43,47 @@ void svp_reader_close(struct svp_reader *reader)
     svp_reader_forget(reader);
 }
 
+static enum savepoint_status read_index(struct svp_reader *reader, struct svp_index *index, struct svp_record *record,
+                                        uint64_t offset, struct savepoint_error *error)
+{
+    struct svp_buffer body = { 0 };
+    enum savepoint_status status = svp_source_record(reader->source, record, &body, offset, SVP_INDEX, error);
+    if (status == SAVEPOINT_OK) {
+        enum svp_verdict verdict = svp_index_read(index, body.bytes, body.count, offset, reader->source->unpacker);
+        status = svp_source_verdict(reader->source, verdict, offset, "index", error);
+    }
+    svp_buffer_free(&body);
+    return status;
+}
+
+/* The snapshots that rest on one with a damaged COMMIT need no more of it than its index, which stands before it. */
+static enum savepoint_status
+index_before(struct svp_reader *reader, struct svp_index *index, uint64_t commit_offset, struct savepoint_error *error)
+{
+    struct svp_record record;
+    uint64_t offset = 0;
+    enum savepoint_status status =
+        svp_survey_before(&reader->survey, reader->source, &offset, SVP_INDEX, commit_offset, error);
+    status = status == SAVEPOINT_OK ? read_index(reader, index, &record, offset, error) : status;
+    if (status == SAVEPOINT_OK && offset + svp_record_bytes(&record) != commit_offset) {
+        svp_index_free(index);
+        status = svp_status_at(error, SAVEPOINT_CORRUPT, commit_offset, "read",
+                               "%s: a snapshot's record and its index are damaged", reader->source->path);
+    }
+    return status;
+}
+
 static enum savepoint_status
 load_index(struct svp_reader *reader, struct svp_index *index, uint64_t commit_offset, struct savepoint_error *error)
 {
     struct svp_commit commit;
     struct svp_record record;
-    struct svp_buffer body = { 0 };
-    enum savepoint_status commit_status = svp_source_commit(reader->source, &commit, commit_offset, error);
-    enum savepoint_status status = commit_status;
-    if (status == SAVEPOINT_OK) {
-        status = svp_source_record(reader->source, &record, &body, commit.index, SVP_INDEX, error);
+    enum savepoint_status status = svp_source_commit(reader->source, &commit, commit_offset, error);
+    if (status == SAVEPOINT_CORRUPT) {
+        return index_before(reader, index, commit_offset, error);
     }
-    if (status == SAVEPOINT_OK) {
-        enum svp_verdict verdict =
-            svp_index_read(index, body.bytes, body.count, commit.index, reader->source->unpacker);
-        status = svp_source_verdict(reader->source, verdict, commit.index, "index", error);
-    }
-    svp_buffer_free(&body);
-    if (commit_status == SAVEPOINT_OK && status == SAVEPOINT_CORRUPT) {
-        status = svp_rebuild_index(reader, index, &commit, commit_offset, error);
-    }
-    return status;
+    status = status == SAVEPOINT_OK ? read_index(reader, index, &record, commit.index, error) : status;
+    return status == SAVEPOINT_CORRUPT ? svp_rebuild_index(reader, index, &commit, commit_offset, error) : status;
 }
 
 static struct svp_cached_index *oldest_index(struct svp_reader *reader)

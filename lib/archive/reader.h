@@ -6,6 +6,7 @@
 
 #include "archive/page_map.h"
 #include "archive/source.h"
+#include "archive/survey.h"
 #include "format/index.h"
 #include "format/pages.h"
 
@@ -35,6 +36,7 @@ struct svp_reader {
     uint64_t index_bytes;
     struct svp_cached_pages *pages[SVP_READER_PAGES];
     struct svp_cached_index indexes[SVP_READER_INDEXES];
+    struct svp_survey survey; /* for indexes whose COMMIT is damaged */
 };
 
 void svp_reader_open(struct svp_reader *reader, const struct svp_source *source);

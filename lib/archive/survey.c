@@ -1,4 +1,4 @@
-/* survey.c - where a file's snapshots, references and tombstones stand, found without following their chains */
+/* survey.c - where a file's snapshots, indexes, references and tombstones stand, found without following a chain */
 #include "archive/survey.h"
 
 #include "archive/scan.h"
@@ -18,7 +18,8 @@ void svp_survey_close(struct svp_survey *survey)
 
 static bool note(struct svp_survey *survey, const struct svp_record *record)
 {
-    if (record->type != SVP_COMMIT && record->type != SVP_REF && record->type != SVP_TOMBSTONE) {
+    if (record->type != SVP_COMMIT && record->type != SVP_INDEX && record->type != SVP_REF &&
+        record->type != SVP_TOMBSTONE) {
         return true;
     }
     if (survey->count == survey->capacity) {

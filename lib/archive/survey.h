@@ -1,4 +1,4 @@
-/* survey.h - where a file's snapshots, references and tombstones stand, found without following their chains */
+/* survey.h - where a file's snapshots, indexes, references and tombstones stand, found without following a chain */
 #ifndef SVP_SURVEY_H
 #define SVP_SURVEY_H
 
@@ -8,7 +8,8 @@
 
 #include "archive/source.h"
 
-/* Each COMMIT, REF and TOMBSTONE names the one before it: where one is damaged, those before it are found by this. */
+/* Each COMMIT, REF and TOMBSTONE names the one before it, and a COMMIT its INDEX: where one is damaged, what it led to
+ * is found by this. */
 struct svp_survey {
     bool done;
     size_t count, capacity;

@@ -41,7 +41,7 @@ static int order_by_id(const void *left, const void *right)
 }
 
 /* Writes a map over the last 8^level commits (and orders the regions by id for it); false when that was not possible
- * (no memory, too many entries): a list serves as well. */
+ * (no memory, too many entries, unknown where it begins): a list serves as well. */
 static bool write_map(struct savepoint *session, struct svp_region **regions, size_t region_count, unsigned level,
                       struct svp_buffer *body)
 {
@@ -50,6 +50,9 @@ static bool write_map(struct savepoint *session, struct svp_region **regions, si
         span *= SPAN_RADIX;
     }
     uint32_t above_depth = session->encoder.depth - span;
+    if (above_depth != 0 && session->history.levels[level] == 0) {
+        return false; /* the commit where the span begins is not known: svp_span_find met damage */
+    }
     struct svp_index map = { .kind = SVP_INDEX_MAP };
     map.below = above_depth == 0 ? 0 : session->history.levels[level];
     bool enough = true;
@@ -123,6 +126,9 @@ enum savepoint_status svp_span_find(struct savepoint *session, struct svp_histor
         svp_buffer_free(&body);
         if (status == SAVEPOINT_CORRUPT && commit_read) { /* a damaged index is only a cache: one step at a time then */
             status = SAVEPOINT_OK;
+        }
+        if (status == SAVEPOINT_CORRUPT && found > 0) { /* a base is damaged: lists until there are new levels */
+            return SAVEPOINT_OK;
         }
         if (status == SAVEPOINT_OK && below >= commit_offset) {
             status = svp_source_verdict(&session->append.source, SVP_BAD, commit.index, "index", error);

@@ -27,6 +27,41 @@ has out 'damage at offset'
 run 1 verify damaged.svp bad
 run 0 verify damaged.svp 'also good'
 
+# The record of a snapshot in the middle: that one is lost, the others are listed, read, restored and gone on from.
+flip() { # FILE OFFSET
+    printf '%b' "\\x$(printf '%02x' $(($(od -An -tu1 -j "$2" -N 1 "$1") ^ 1)))" |
+        dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+cp linear.svp record.svp
+flip record.svp "$(grep -abo three record.svp | head -n 1 | cut -d : -f 1)"
+run 1 verify record.svp
+has out ' 1 snapshot damaged$'
+lacks err 'no program can write'
+run 1 log --all record.svp
+has out ' one$'
+has out ' five$'
+has err '1 more snapshot cannot be listed: damage took its own record'
+run 6 log record.svp
+run 0 cat record.svp five heap
+mv out five
+run 0 cat linear.svp five heap
+cmp out five || fail "'five' differs behind the damage"
+run 6 restore record.svp one # the lost one may have been called so, too
+has err 'name the one you want by id'
+run 1 log --all --json record.svp
+run 0 restore record.svp "$(tail -n 1 out | grep -o '"id":"[0-9a-f]*' | cut -d '"' -f 4)"
+
+# The end of the newest transaction: a copy of what lies before is an archive to go on with.
+cp linear.svp end.svp
+flip end.svp $(($(stat -c %s end.svp) - 100))
+run 1 verify end.svp
+bytes=$(sed -n 's/.*(head -c \([0-9]*\)).*/\1/p' err)
+run 6 restore end.svp one
+head -c "$bytes" end.svp >good.svp
+run 0 verify good.svp
+has out '^4 snapshots'
+run 0 restore good.svp one
+
 run 1 verify --json damaged.svp
 has out '^\{"type":"finding","status":"SAVEPOINT_CORRUPT","file_offset":[0-9]+,"snapshot":"[0-9a-f]{32}","message":"'
 tail -n 1 out >last

@@ -158,6 +158,63 @@ CHECK_TEST(bitflip, a_writer_leaves_damage_alone)
     small_archive_free(&small);
 }
 
+static uint64_t record_offset(const char *path, const struct savepoint_id *id)
+{
+    struct savepoint_archive *archive = NULL;
+    struct savepoint_snapshot found;
+    char text[SAVEPOINT_ID_TEXT_BYTES];
+    savepoint_id_format(id, text);
+    CHECK_OK(savepoint_archive_open(&archive, path, NULL));
+    CHECK_OK(savepoint_archive_find(archive, &found, text, NULL));
+    savepoint_archive_close(archive);
+    return found.file_offset;
+}
+
+static void take_some(struct world *world, int count, int letter)
+{
+    for (int i = 0; i < count; i++) {
+        memset(world_page(world, (size_t)i % world->pages), letter + i, PAGE_BYTES / 2);
+        world_take(world, SAVEPOINT_ORDERED);
+    }
+}
+
+/* All that rest on it are whole, and a program goes on, in its session (that goes back some snapshots) or in a new one:
+ * across the depths where indexes span 8 and 64 snapshots. The watch is one that knows which pages were written: going
+ * back then leaves the others as they are, with what is known of them. */
+CHECK_TEST(bitflip, a_damaged_snapshot_record_costs_one_snapshot)
+{
+    enum { WIDE = 40, TAKEN = 30, BACK_TO = 20, VICTIM_STEP = 3, MORE = 60, BODY = 64 + 16 };
+    const char *path = scratch_path("record.svp");
+    for (size_t victim = 0; victim < BACK_TO; victim += VICTIM_STEP) {
+        struct world world = { .path = NULL };
+        struct view view;
+        file_remove(path);
+        world_open(&world, path, "signal", WIDE);
+        take_some(&world, TAKEN, 'a');
+        struct bytes file = file_read(path);
+        size_t at = record_offset(path, &world.history.moments[victim].id) + BODY;
+        int descriptor = open(path, O_RDWR);
+        file.at[at] ^= 1;
+        poke(descriptor, at, &file.at[at], 1);
+        close(descriptor);
+        if (victim % 2 == 0) {
+            CHECK_OK(savepoint_restore(world.session, &world.history.moments[BACK_TO].id, NULL, NULL));
+        } else {
+            world_close(&world);
+            world_open(&world, path, "signal", WIDE);
+            world_resume(&world);
+        }
+        take_some(&world, MORE, 'A');
+        world_close(&world);
+        view_archive(&view, path, &world.history, "a damaged record");
+        CHECK_EQ(view.snapshots, TAKEN + MORE - 1);
+        CHECK_EQ(view.unreadable, 0);
+        CHECK(view.findings > 0);
+        bytes_free(&file);
+        world_free(&world);
+    }
+}
+
 /* Whoever is killed leaves the seal of the newest durable snapshot: damage under it is no torn tail. */
 CHECK_TEST(bitflip, after_a_kill)
 {
