@@ -39,31 +39,25 @@ struct restore {
     char undo[SAVEPOINT_ID_TEXT_BYTES];
 };
 
-/* A child has the higher sequence, so stepping from the higher of the two meets their nearest common ancestor. */
-static int count_left(struct restore *restore)
+/* A child has the higher sequence, so stepping from the higher of the two meets their nearest common ancestor. Damage
+ * on the way ends the count, which only informs. */
+static void count_left(struct restore *restore)
 {
     struct savepoint_archive *reader = restore->archive.reader;
     struct savepoint_snapshot old = restore->old_head;
     struct savepoint_snapshot new = restore->target;
-    struct savepoint_error error;
     enum savepoint_status status = SAVEPOINT_OK;
     bool new_ended = false;
     while (status == SAVEPOINT_OK && memcmp(&old.id, &new.id, sizeof old.id) != 0) {
         if (new_ended || old.sequence >= new.sequence) {
             restore->left_count++;
-            status = savepoint_archive_parent(reader, &old, &error);
+            status = savepoint_archive_parent(reader, &old, NULL);
         } else {
-            status = savepoint_archive_parent(reader, &new, &error);
-            if (status == SAVEPOINT_NOT_FOUND) {
-                new_ended = true;
-                status = SAVEPOINT_OK;
-            }
+            status = savepoint_archive_parent(reader, &new, NULL);
+            new_ended = status != SAVEPOINT_OK;
+            status = SAVEPOINT_OK;
         }
     }
-    if (status != SAVEPOINT_OK && status != SAVEPOINT_NOT_FOUND) {
-        return fail_with(restore->archive.tool, restore->archive.path, &error);
-    }
-    return TOOL_GO_ON;
 }
 
 /* The short id where it is enough to find the snapshot, else the whole. */
@@ -124,11 +118,11 @@ static int prepare(struct restore *restore, const char *expression)
     /* A HEAD that cannot be read is a reason to restore, not an obstacle. */
     restore->had_head =
         savepoint_archive_find(restore->archive.reader, &restore->old_head, "HEAD", NULL) == SAVEPOINT_OK;
-    if (!restore->had_head) {
-        return TOOL_GO_ON;
+    if (restore->had_head) {
+        name_old_head(restore);
+        count_left(restore);
     }
-    name_old_head(restore);
-    return count_left(restore);
+    return TOOL_GO_ON;
 }
 
 static int run(struct tool *tool, int argc, char **argv)
