@@ -94,8 +94,8 @@ static int survey(struct walk *walk, const struct savepoint_snapshot *snapshot)
     return fail_with(report->archive.tool, report->archive.path, &error);
 }
 
-/* Looking all regions up costs the square of their number: with many, a snapshot whose regions come to the same number
- * and size as those of the one before is taken to have the same. The second walk meets those that it has not. */
+/* Looking all regions up takes a call for each: with many, a snapshot whose regions come to the same number and size as
+ * those of the one before is taken to have the same. The second walk meets those that it has not. */
 static int visit_facts(struct walk *walk, const struct savepoint_snapshot *snapshot)
 {
     timeline_add(&walk->report->timeline, snapshot);

@@ -85,6 +85,7 @@ savepoint_archive_open(struct savepoint_archive **archive, const char *path, str
 void savepoint_archive_close(struct savepoint_archive *archive)
 {
     if (archive != NULL) {
+        svp_regions_free(&archive->regions);
         svp_catalog_close(&archive->catalog);
         svp_reader_close(&archive->reader);
         svp_source_close(&archive->source);
@@ -173,26 +174,38 @@ enum savepoint_status savepoint_archive_ref_at(struct savepoint_archive *archive
     return SAVEPOINT_OK;
 }
 
-/* The regions of a snapshot; free the table afterwards. */
-static enum savepoint_status regions_of(struct savepoint_archive *archive, struct svp_region_table *table,
+/* The regions of a snapshot; the table is the archive's, until the next call. It is kept, for most snapshots have that
+ * of the one before, and whoever asks for one region after the other would have it parsed for each. */
+static enum savepoint_status regions_of(struct savepoint_archive *archive, const struct svp_region_table **table,
                                         const struct savepoint_snapshot *snapshot, struct savepoint_error *error)
 {
     struct svp_commit commit;
+    struct svp_region_table read = { 0 };
     enum savepoint_status status = svp_source_commit(&archive->source, &commit, snapshot->file_offset, error);
-    return status == SAVEPOINT_OK ? svp_source_regions(&archive->source, table, commit.regions, error) : status;
+    *table = &archive->regions;
+    if (status != SAVEPOINT_OK || (archive->regions_offset != 0 && archive->regions_offset == commit.regions)) {
+        return status;
+    }
+    status = svp_source_regions(&archive->source, &read, commit.regions, error);
+    if (status == SAVEPOINT_OK) {
+        svp_regions_free(&archive->regions);
+        archive->regions = read;
+        archive->regions_offset = commit.regions;
+    }
+    return status;
 }
 
 enum savepoint_status
 savepoint_archive_region_at(struct savepoint_archive *archive, struct savepoint_region *region,
                             const struct savepoint_snapshot *snapshot, size_t index, struct savepoint_error *error)
 {
-    struct svp_region_table table = { 0 };
+    const struct svp_region_table *table = NULL;
     enum savepoint_status status = regions_of(archive, &table, snapshot, error);
-    if (status == SAVEPOINT_OK && index >= table.count) {
-        status = svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "the snapshot has %u regions", table.count);
+    if (status == SAVEPOINT_OK && index >= table->count) {
+        status = svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "the snapshot has %u regions", table->count);
     }
     if (status == SAVEPOINT_OK) {
-        const struct svp_region_entry *entry = &table.entries[index];
+        const struct svp_region_entry *entry = &table->entries[index];
         *region = (struct savepoint_region){
             .id = entry->id, .flags = entry->flags, .address = entry->address, .bytes = entry->bytes
         };
@@ -201,7 +214,6 @@ savepoint_archive_region_at(struct savepoint_archive *archive, struct savepoint_
         }
         memcpy(region->name, entry->name, sizeof region->name);
     }
-    svp_regions_free(&table);
     return status;
 }
 
@@ -231,13 +243,13 @@ enum savepoint_status
 savepoint_archive_read(struct savepoint_archive *archive, void *buffer, const struct savepoint_snapshot *snapshot,
                        const char *region, uint64_t offset, size_t bytes, struct savepoint_error *error)
 {
-    struct svp_region_table table = { 0 };
+    const struct svp_region_table *table = NULL;
     if (archive == NULL || buffer == NULL || snapshot == NULL || region == NULL) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "read",
                                "archive, buffer, snapshot and region must not be NULL");
     }
     enum savepoint_status status = regions_of(archive, &table, snapshot, error);
-    const struct svp_region_entry *entry = status == SAVEPOINT_OK ? svp_regions_find(&table, region) : NULL;
+    const struct svp_region_entry *entry = status == SAVEPOINT_OK ? svp_regions_find(table, region) : NULL;
     if (status == SAVEPOINT_OK && entry == NULL) {
         status = svp_status_fail(error, SAVEPOINT_NOT_FOUND, "read", "%s: the snapshot has no region '%.80s'",
                                  archive->source.path, region);
@@ -256,7 +268,6 @@ savepoint_archive_read(struct savepoint_archive *archive, void *buffer, const st
         offset += part;
         bytes -= part;
     }
-    svp_regions_free(&table);
     return status;
 }
 

@@ -11,6 +11,8 @@ struct savepoint_archive {
     struct svp_log log;
     struct svp_catalog catalog;
     struct svp_reader reader;
+    uint64_t regions_offset; /* of the table below; 0: there is none yet */
+    struct svp_region_table regions;
     bool writer_active;
 };
 
