@@ -76,6 +76,14 @@ static enum savepoint_status status_of_os_code(int os_code)
     return os_code == ENOMEM ? SAVEPOINT_NO_MEMORY : SAVEPOINT_IO;
 }
 
+const char *svp_status_of_write(int os_code)
+{
+    return os_code == ENOSPC   ? "no space left on device: make room"
+           : os_code == EDQUOT ? "the disk quota is used up: make room"
+           : os_code == EFBIG  ? "the file would grow beyond a limit (ulimit -f, or the file system's): raise it"
+                               : "cannot write: look at the disk";
+}
+
 enum savepoint_status
 svp_status_os(struct savepoint_error *error, int os_code, const char *operation, const char *format, ...)
 {

@@ -24,6 +24,9 @@ enum savepoint_status svp_status_fail(struct savepoint_error *error, enum savepo
 enum savepoint_status svp_status_os(struct savepoint_error *error, int os_code, const char *operation,
                                     const char *format, ...) SVP_PRINTF(4, 5);
 
+/* Why a write failed with `os_code`, and what to do: a part of a message. */
+const char *svp_status_of_write(int os_code);
+
 /* Something is wrong at `file_offset` of an archive. */
 enum savepoint_status svp_status_at(struct savepoint_error *error, enum savepoint_status status, uint64_t file_offset,
                                     const char *operation, const char *format, ...) SVP_PRINTF(5, 6);

@@ -33,10 +33,9 @@ static enum savepoint_status flush(struct svp_append *append, struct savepoint_e
     int code =
         svp_file_write(&append->source.file, append->unwritten.bytes, append->unwritten.count, append->written_bytes);
     if (code != 0) {
-        enum savepoint_status status = svp_status_os(
-            error, code, "write",
-            "%s: cannot write: make room, or look at the disk; nothing is lost, the next take carries these pages",
-            append->source.path);
+        enum savepoint_status status =
+            svp_status_os(error, code, "write", "%s: %s; nothing is lost, the next take carries these pages",
+                          append->source.path, svp_status_of_write(code));
         if (error != NULL) {
             error->file_offset = append->written_bytes;
         }

@@ -244,7 +244,9 @@ judge_without_end(struct svp_log *log, struct svp_source *source, bool magic, st
 {
     struct svp_record record;
     if (!magic) {
-        return svp_status_fail(error, SAVEPOINT_NOT_AN_ARCHIVE, "open", "%s: not a savepoint archive", source->path);
+        return svp_status_fail(error, SAVEPOINT_NOT_AN_ARCHIVE, "open",
+                               "%s: not a savepoint archive, and left as it is: give the path of an archive",
+                               source->path);
     }
     if (was_durable(log, source, 0, 1)) {
         return svp_status_at(error, SAVEPOINT_CORRUPT, 0, "open",

@@ -17,14 +17,15 @@ static const char creator[] = "savepoint 0.1.0";
 
 static enum savepoint_status fail_open(const char *path, int code, bool must_exist, struct savepoint_error *error)
 {
-    const char *advice = code == ENOENT && !must_exist
-                             ? "the folder does not exist, or this is a link to nowhere: create the folder first"
-                         : code == ENOENT ? "there is no such archive"
-                         : code == EISDIR ? "this is a directory: name a file in it"
-                         : code == EINVAL ? "this is not a regular file"
-                         : code == EACCES || code == EROFS || code == EPERM
-                             ? "no permission to write here: check owner and mode of file and folder"
-                             : "cannot open the archive for writing";
+    const char *advice =
+        code == ENOENT && !must_exist
+            ? "the folder does not exist, or this is a link to nowhere: create the folder first"
+        : code == ENOENT ? "there is no such archive"
+        : code == EISDIR ? "this is a directory: name a file in it"
+        : code == EINVAL ? "this is not a regular file"
+        : code == EROFS  ? "this file system is read-only: choose another place, or have it mounted for writing"
+        : code == EACCES || code == EPERM ? "no permission to write here: check owner and mode of file and folder"
+                                          : "cannot open the archive for writing";
     return svp_status_os(error, code, "open", "%s: %s", path, advice);
 }
 

@@ -86,6 +86,7 @@ static void check_foreign(const char *name, const void *bytes, size_t count)
     file_write(path, bytes, count);
     check_refusal(name, try_reader(path, &error), SAVEPOINT_NOT_AN_ARCHIVE, &error, path, 0);
     check_refusal(name, try_writer(path, 0, &error), SAVEPOINT_NOT_AN_ARCHIVE, &error, path, 0);
+    CHECK_MSG(strstr(error.message, "give the path of an archive") != NULL, "%s: %s", name, error.message);
     check_file(path, (struct bytes){ (uint8_t *)(uintptr_t)bytes, count }, name);
     file_remove(path);
     check_usable(path);
@@ -302,7 +303,7 @@ CHECK_TEST(bad_input, a_second_writer)
 
 /* ---- a full disk */
 
-static void fill_and_go_on(const char *path, enum savepoint_status wanted, int os_code, void (*make_room)(void))
+static void fill_and_go_on(const char *path, int os_code, const char *why, void (*make_room)(void))
 {
     struct world world = { 0 };
     struct savepoint_error error = { 0 };
@@ -313,7 +314,9 @@ static void fill_and_go_on(const char *path, enum savepoint_status wanted, int o
     world_take(&world, SAVEPOINT_SYNC);
     random_fill(world.memory, 64 * PAGE_BYTES, &seed);
     CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &ticket));
-    check_refusal("full", savepoint_wait(world.session, ticket, NULL, &error), wanted, &error, path, os_code);
+    check_refusal("full", savepoint_wait(world.session, ticket, NULL, &error), SAVEPOINT_NO_SPACE, &error, path,
+                  os_code);
+    CHECK_MSG(strstr(error.message, why) != NULL, "the message of a full disk: %s", error.message);
     check_archive(path, &world.history, 1, "full");
     make_room();
     world_take(&world, SAVEPOINT_SYNC);
@@ -336,7 +339,7 @@ static void fill_to_limit(const char *path)
     CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
     limit.rlim_cur = 64 << 10;
     CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &limit) == 0);
-    fill_and_go_on(path, SAVEPOINT_NO_SPACE, EFBIG, lift_limit);
+    fill_and_go_on(path, EFBIG, "a limit (ulimit -f", lift_limit);
 }
 
 CHECK_TEST(bad_input, a_file_size_limit)
@@ -346,6 +349,15 @@ CHECK_TEST(bad_input, a_file_size_limit)
 
 static char mounted[300];
 
+/* False where this process may not mount. `path` becomes one on the new file system. */
+static bool mount_disk(char path[320], const char *name)
+{
+    snprintf(mounted, sizeof mounted, "%s", scratch_path(name));
+    snprintf(path, 320, "%s/disk.svp", mounted);
+    CHECK(mkdir(mounted, 0700) == 0);
+    return geteuid() == 0 && mount("tmpfs", mounted, "tmpfs", 0, "size=64k") == 0;
+}
+
 static void enlarge(void)
 {
     CHECK(mount("tmpfs", mounted, "tmpfs", MS_REMOUNT, "size=2m") == 0);
@@ -353,19 +365,36 @@ static void enlarge(void)
 
 static void fill_disk(const char *path)
 {
-    fill_and_go_on(path, SAVEPOINT_NO_SPACE, ENOSPC, enlarge);
+    fill_and_go_on(path, ENOSPC, "no space left on device: make room", enlarge);
 }
 
 CHECK_TEST(bad_input, a_full_disk)
 {
     char path[320];
-    snprintf(mounted, sizeof mounted, "%s", scratch_path("small disk"));
-    snprintf(path, sizeof path, "%s/full.svp", mounted);
-    CHECK(mkdir(mounted, 0700) == 0);
-    if (geteuid() != 0 || mount("tmpfs", mounted, "tmpfs", 0, "size=64k") != 0) {
+    if (!mount_disk(path, "small disk")) {
         printf("no right to mount a file system: only the file size limit was tested\n");
         return;
     }
     run_child(fill_disk, path, false);
+    CHECK(umount(mounted) == 0);
+}
+
+CHECK_TEST(bad_input, a_read_only_file_system)
+{
+    char path[320];
+    struct savepoint_error error;
+    if (!mount_disk(path, "read-only disk")) {
+        printf("no right to mount a file system: only modes were tested\n");
+        return;
+    }
+    check_usable(path);
+    CHECK(mount("tmpfs", mounted, "tmpfs", MS_REMOUNT | MS_RDONLY, "") == 0);
+    const char *wanted = "/disk.svp: this file system is read-only: choose another place";
+    check_refusal("there", try_writer(path, SAVEPOINT_OPEN_MUST_EXIST, &error), SAVEPOINT_IO, &error, wanted, EROFS);
+    check_refusal("there", try_writer(path, 0, &error), SAVEPOINT_IO, &error, wanted, EROFS);
+    CHECK_OK(try_reader(path, &error));
+    memcpy(strrchr(path, '/') + 1, "new", 4);
+    check_refusal("new", try_writer(path, 0, &error), SAVEPOINT_IO, &error, "/new: this file system is read-only",
+                  EROFS);
     CHECK(umount(mounted) == 0);
 }

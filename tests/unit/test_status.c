@@ -41,6 +41,14 @@ CHECK_TEST(status, failures_fill_the_error)
     CHECK_STATUS(svp_status_fail(NULL, SAVEPOINT_BUSY, "test", "x"), SAVEPOINT_BUSY);
 }
 
+CHECK_TEST(status, a_failed_write_says_why_and_what_to_do)
+{
+    CHECK_STR(svp_status_of_write(ENOSPC), "no space left on device: make room");
+    CHECK_STR(svp_status_of_write(EDQUOT), "the disk quota is used up: make room");
+    CHECK(strstr(svp_status_of_write(EFBIG), "limit") != NULL);
+    CHECK_STR(svp_status_of_write(EIO), "cannot write: look at the disk");
+}
+
 CHECK_TEST(status, a_long_message_is_cut)
 {
     struct savepoint_error error;
