@@ -19,8 +19,10 @@ static enum savepoint_status compare_probe(struct svp_watch_caps *caps, struct s
         .kernel_writes_counted = true,
         .atomic_rearm = true,
         .concurrent_writers_safe = true,
+        .concurrent_collects = true,
         .arms_memory = false,
         .exclusive = false,
+        .cost = SAVEPOINT_WATCH_COST_NOTHING,
     };
     return SAVEPOINT_OK;
 }

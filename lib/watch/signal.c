@@ -316,8 +316,10 @@ static enum savepoint_status signal_probe(struct svp_watch_caps *caps, struct sa
             .kernel_writes_counted = false,
             .atomic_rearm = false,
             .concurrent_writers_safe = true,
+            .concurrent_collects = true,
             .arms_memory = true,
             .exclusive = true,
+            .cost = SAVEPOINT_WATCH_COST_SIGNAL,
         };
     }
     return status;

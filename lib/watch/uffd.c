@@ -140,8 +140,10 @@ static enum savepoint_status uffd_probe(struct svp_watch_caps *caps, struct save
             .kernel_writes_counted = true,
             .atomic_rearm = true,
             .concurrent_writers_safe = true,
+            .concurrent_collects = true,
             .arms_memory = true,
             .exclusive = true,
+            .cost = SAVEPOINT_WATCH_COST_KERNEL_FAULT,
         };
     }
     return status;

@@ -2,8 +2,9 @@
  *
  * Preconditions of every function, stated once: pointers are not NULL; ranges are aligned to the host page,
  * not empty, do not wrap, and (but for `add`) lie inside one added range; one thread at a time calls into one
- * watch, while any number of threads write to the memory. In a forked child a watch that arms memory refuses all
- * (FORKED) but remove and close, which leave the parent's watch alone.
+ * watch, while any number of threads write to the memory. Where caps.concurrent_collects, collect, mark and prepare
+ * may run on several threads at once. In a forked child a watch that arms memory refuses all (FORKED) but remove and
+ * close, which leave the parent's watch alone.
  *
  * Laws (tests/contract runs them over every backend):
  *  1. A write is reported by this collect or by the next: never by neither.
@@ -24,6 +25,7 @@
 #include <stdint.h>
 
 #include "savepoint.h"
+#include "savepoint/watch.h"
 
 enum svp_watch_mode {
     SVP_WATCH_REARM, /* report and re-arm exactly the reported pages, in one step */
@@ -40,8 +42,10 @@ struct svp_watch_caps {
     bool kernel_writes_counted;   /* read(2) and friends into armed memory work and are reported */
     bool atomic_rearm;            /* get and re-arm are one step per page */
     bool concurrent_writers_safe; /* collect may run while threads write */
+    bool concurrent_collects;     /* collects, marks and prepares may run at once; false: one at a time */
     bool arms_memory;             /* false: nothing is armed, every page is always reported (compare) */
     bool exclusive;               /* a range can have only one such watch in the process */
+    enum savepoint_watch_cost cost;
 };
 
 struct svp_watch; /* one instance of one backend */

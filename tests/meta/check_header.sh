@@ -1,15 +1,18 @@
 #!/bin/bash
-# check_header.sh - the public header compiles alone as C11 and C++11, pedantically, and its _INIT macros work
+# check_header.sh - each public header compiles alone as C11 and C++11, pedantically, and their _INIT macros work
 set -euo pipefail
 include=$(cd "$(dirname "$0")/../.." && pwd)/lib/include
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-macros=$(grep -oE '^#define SAVEPOINT_[A-Z]+_OPTIONS_INIT|^#define SAVEPOINT_OPTIONS_INIT' "$include/savepoint.h" |
+headers="savepoint.h savepoint/watch.h"
+# shellcheck disable=SC2086
+macros=$(cd "$include" && grep -hoE '^#define SAVEPOINT_[A-Z]+_OPTIONS_INIT|^#define SAVEPOINT_OPTIONS_INIT' $headers |
     awk '{ print $2 }')
 [ -n "$macros" ] || { echo "check_header: no _INIT macro found"; exit 1; }
 
 {
-    echo '#include "savepoint.h"'
+    # shellcheck disable=SC2086
+    printf '#include "%s"\n' $headers
     echo 'int main(void) {'
     echo '    size_t wrong = 0;'
     for macro in $macros; do
@@ -20,16 +23,17 @@ macros=$(grep -oE '^#define SAVEPOINT_[A-Z]+_OPTIONS_INIT|^#define SAVEPOINT_OPT
     echo '}'
 } >"$work/use.c"
 cp "$work/use.c" "$work/use.cpp"
-echo '#include "savepoint.h"' >"$work/alone.c"
-cp "$work/alone.c" "$work/alone.cpp"
 
 warnings="-Wall -Wextra -Wshadow -pedantic -Wundef -Wconversion -Werror -I$include"
 count=0
 for compiler in "gcc -std=c11" "clang -std=c11" "g++ -std=c++11" "clang++ -std=c++11"; do
     command -v "${compiler%% *}" >/dev/null || continue
     case $compiler in *c++*) suffix=cpp ;; *) suffix=c ;; esac
-    # shellcheck disable=SC2086
-    $compiler $warnings -c "$work/alone.$suffix" -o "$work/alone.o"
+    for header in $headers; do
+        echo "#include \"$header\"" >"$work/alone.$suffix"
+        # shellcheck disable=SC2086
+        $compiler $warnings -c "$work/alone.$suffix" -o "$work/alone.o"
+    done
     # shellcheck disable=SC2086
     $compiler $warnings "$work/use.$suffix" -o "$work/use"
     "$work/use" || { echo "check_header: a size field is wrong with $compiler"; exit 1; }

@@ -18,6 +18,7 @@ CONDITION = re.compile(
     r"(__linux__|__linux|linux|__APPLE__|__MACH__|_WIN32|_WIN64|__unix__|__CYGWIN__|__FreeBSD__|__ANDROID__)\b",
     re.M,
 )
+PUBLIC = ("savepoint.h", "savepoint/watch.h")
 SEARCH = ("lib", "lib/include", "format", ".", "tools", "examples")
 
 
@@ -47,7 +48,8 @@ def read_tree(root, rules):
     for floor in rules.floors:
         for path in sorted((root / floor).glob("*.[ch]")):
             files[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
-    files["lib/include/savepoint.h"] = (root / "lib/include/savepoint.h").read_text(encoding="utf-8")
+    for name in PUBLIC:
+        files[f"lib/include/{name}"] = (root / "lib/include" / name).read_text(encoding="utf-8")
     return files
 
 
@@ -57,6 +59,8 @@ def without_comments(text):
 
 def resolve(root, name, including):
     """The folder, relative to root, of the header that `#include "name"` finds."""
+    if name in PUBLIC:
+        return "lib/include"
     for folder in (str(pathlib.PurePosixPath(including).parent),) + SEARCH:
         if (root / folder / name).is_file():
             return (pathlib.PurePosixPath(folder) / name).parent.as_posix()
@@ -68,10 +72,10 @@ def is_os_header(name):
 
 
 def check_file(root, rules, name, text, found_os, users, problems):
-    folder = pathlib.PurePosixPath(name).parent.as_posix()
+    folder = "lib/include" if name.startswith("lib/include/") else pathlib.PurePosixPath(name).parent.as_posix()
     for bracket, header in INCLUDE.findall(text):
         users.setdefault(header, []).append(name)
-        if bracket == "<" and header != "savepoint.h":
+        if bracket == "<" and header not in PUBLIC:
             if header in rules.banned.get(folder, ()):
                 problems.append(f"{name}: <{header}> is banned on floor {folder}")
             elif is_os_header(header):

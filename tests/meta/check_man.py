@@ -1,16 +1,26 @@
-"""check_man.py - docs/man/savepoint.3 names exactly the functions that savepoint.h declares"""
+"""check_man.py - each page of the manual names exactly the functions that its public header declares"""
 import pathlib
 import re
 import sys
 
 root = pathlib.Path(__file__).resolve().parents[2]
-header = re.sub(r"/\*.*?\*/", "", (root / "lib/include/savepoint.h").read_text(), flags=re.S)
-declared = set(re.findall(r"\b(savepoint_\w+)\([^;{]*\);", header))
-declared -= set(re.findall(r"^typedef .*?\b(savepoint_\w+)\(", header, flags=re.M))
-described = set(re.findall(r"^\.Fo (savepoint_\w+)", (root / "docs/man/savepoint.3").read_text(), flags=re.M))
-for name in sorted(declared - described):
-    print(f"docs/man/savepoint.3 lacks {name}")
-for name in sorted(described - declared):
-    print(f"docs/man/savepoint.3 describes {name}, which savepoint.h does not declare")
-print(f"check_man: {len(declared)} functions, {len(declared ^ described)} problems")
-sys.exit(1 if declared != described or len(declared) < 30 else 0)
+PAGES = {"savepoint.3": ("savepoint.h", 30), "savepoint_watch.3": ("savepoint/watch.h", 10)}
+count = problems = 0
+for page, (header_name, least) in PAGES.items():
+    header = re.sub(r"/\*.*?\*/", "", (root / "lib/include" / header_name).read_text(), flags=re.S)
+    declared = set(re.findall(r"\b(savepoint_\w+)\([^;{]*\);", header))
+    declared -= set(re.findall(r"^typedef .*?\b(savepoint_\w+)\(", header, flags=re.M))
+    manual = (root / "docs/man" / page).read_text()
+    described = set(re.findall(r"^\.Fo (savepoint_\w+)", manual, flags=re.M))
+    named = set(re.findall(r"^\.Nm (savepoint_\w+)", manual, flags=re.M))
+    for name in sorted(declared - (described & named)):
+        print(f"docs/man/{page} lacks {name}, or its list of names does")
+    for name in sorted((described | named) - declared):
+        print(f"docs/man/{page} describes {name}, which {header_name} does not declare")
+    count += len(declared)
+    problems += len((declared ^ described) | (declared ^ named))
+    if len(declared) < least:
+        print(f"{header_name}: only {len(declared)} functions were found")
+        problems += 1
+print(f"check_man: {count} functions, {problems} problems")
+sys.exit(1 if problems else 0)

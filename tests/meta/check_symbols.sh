@@ -3,14 +3,16 @@
 #
 # usage: check_symbols.sh SHARED-LIBRARY OBJECT...
 set -euo pipefail
-header=$(cd "$(dirname "$0")/../.." && pwd)/lib/include/savepoint.h
+include=$(cd "$(dirname "$0")/../.." && pwd)/lib/include
+headers="$include/savepoint.h $include/savepoint/watch.h"
 shared=$1
 shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # Declared: the name before the first '(' of each declaration that begins with SAVEPOINT_API.
-grep -v '^#' "$header" | tr '\n' ' ' | grep -oE 'SAVEPOINT_API [^;()]*\(' |
+# shellcheck disable=SC2086
+grep -hv '^#' $headers | tr '\n' ' ' | grep -oE 'SAVEPOINT_API [^;()]*\(' |
     sed -E 's/.*[ *](savepoint_[a-z_]+)\($/\1/' | sort -u >"$work/declared"
 nm -D --defined-only "$shared" | awk '{ print $3 }' | sed 's/@.*//' | sort -u >"$work/exported"
 nm --defined-only "$@" | awk '$2 ~ /^[A-Z]$/ { print $3 }' | sort -u >"$work/global"
@@ -19,7 +21,7 @@ declared=$(wc -l <"$work/declared")
 echo "check_symbols: $declared functions declared, $(wc -l <"$work/exported") symbols exported," \
     "$(wc -l <"$work/global") global"
 status=0
-[ "$declared" -gt 10 ] || { echo "the header's declarations were not found"; status=1; }
+[ "$declared" -gt 10 ] || { echo "the headers' declarations were not found"; status=1; }
 if ! diff "$work/declared" "$work/exported" >"$work/difference"; then
     sed -n 's/^< /declared but not exported: /p; s/^> /exported but not declared: /p' "$work/difference"
     status=1
