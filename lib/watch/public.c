@@ -276,6 +276,13 @@ savepoint_watch_add(struct savepoint_write_watch *watch, void *start, size_t byt
     return svp_public_add(watch, (uintptr_t)start, bytes, false, error);
 }
 
+static void forget_range(struct savepoint_write_watch *watch, struct svp_public_range *range)
+{
+    watch->backend->remove(watch->watch, range->start, range->bytes);
+    watch->range_count--;
+    memmove(range, range + 1, (size_t)(&watch->ranges[watch->range_count] - range) * sizeof *range);
+}
+
 static enum savepoint_status
 remove_range(struct savepoint_write_watch *watch, uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
@@ -289,9 +296,7 @@ remove_range(struct savepoint_write_watch *watch, uintptr_t start, size_t bytes,
                                "a range is removed as it was added: %zu bytes at 0x%" PRIxPTR, range->bytes,
                                range->start);
     }
-    watch->backend->remove(watch->watch, start, bytes);
-    watch->range_count--;
-    memmove(range, range + 1, (size_t)(&watch->ranges[watch->range_count] - range) * sizeof *range);
+    forget_range(watch, range);
     return SAVEPOINT_OK;
 }
 
@@ -304,5 +309,23 @@ savepoint_watch_remove(struct savepoint_write_watch *watch, void *start, size_t 
         status = remove_range(watch, (uintptr_t)start, bytes, error);
         svp_gate_leave(&watch->gate, true);
     }
+    return status;
+}
+
+enum savepoint_status svp_public_remove_allocated(struct savepoint_write_watch *watch, uintptr_t start, size_t *bytes)
+{
+    enum savepoint_status status = svp_public_check(watch, "free", NULL);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_gate_enter(&watch->gate, true);
+    struct svp_public_range *range = svp_public_find(watch, start, 1);
+    if (range != NULL && range->start == start && range->allocated) {
+        *bytes = range->bytes;
+        forget_range(watch, range);
+    } else {
+        status = SAVEPOINT_INVALID;
+    }
+    svp_gate_leave(&watch->gate, true);
     return status;
 }

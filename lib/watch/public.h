@@ -44,4 +44,7 @@ struct svp_public_range *svp_public_find(const struct savepoint_write_watch *wat
 enum savepoint_status svp_public_add(struct savepoint_write_watch *watch, uintptr_t start, size_t bytes, bool allocated,
                                      struct savepoint_error *error);
 
+/* Ends the watch of the allocated range that begins at `start`, and tells its size; else INVALID, or FORKED. */
+enum savepoint_status svp_public_remove_allocated(struct savepoint_write_watch *watch, uintptr_t start, size_t *bytes);
+
 #endif

@@ -179,6 +179,45 @@ savepoint_watch_mark(struct savepoint_write_watch *watch, void *start, size_t by
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_prepare(struct savepoint_write_watch *watch, void *start, size_t bytes, struct savepoint_error *error);
 
+/* ---------------------------------------------------------------- as on Windows */
+
+/* For programs written against GetWriteWatch and ResetWriteWatch: one watch for the process, opened when it is first
+ * needed (SAVEPOINT_WATCH chooses its backend) and never closed. These functions return 0, or -1 and set errno, with
+ * outputs and state as before:
+ *     EINVAL  where Windows gives ERROR_INVALID_PARAMETER (87)
+ *     EFAULT  where Windows gives ERROR_NOACCESS (998)
+ *     EPERM   in a forked child, for the parent's memory; the child's first savepoint_write_watch_alloc(), which no
+ *             other call may run beside, gives it a watch of its own, and from then on that memory is not under watch
+ *     EIO     no backend works here, or it failed: then all of the range counts as written. Or ENOMEM.
+ * Other than on Windows, a system call that writes into watched memory marks the pages it writes, not all of its
+ * buffer; under `signal` it needs savepoint_watch_prepare() of the savepoint_watch_default() watch. */
+
+enum savepoint_write_watch_flags { SAVEPOINT_WRITE_WATCH_RESET = 1 /* WRITE_WATCH_FLAG_RESET */ };
+
+/* As VirtualAlloc with MEM_RESERVE, MEM_COMMIT and MEM_WRITE_WATCH: zero-filled, clean memory under watch, its size
+ * rounded up to whole pages. NULL and errno (EINVAL for 0 bytes, ENOMEM, EPERM, EIO) on failure. */
+SAVEPOINT_API void *savepoint_write_watch_alloc(size_t bytes);
+
+/* As VirtualFree with MEM_RELEASE: `base` is what savepoint_write_watch_alloc() returned, else EINVAL. */
+SAVEPOINT_API int savepoint_write_watch_free(void *base);
+
+/* Addresses of written pages from `base` (rounded down to a page) to base + bytes (rounded up), ascending, to
+ * addresses[0 .. *count), where *count is the capacity before; *granularity is the bytes of a page. With
+ * SAVEPOINT_WRITE_WATCH_RESET the pages reported, and only those, are re-armed. All must lie in one allocation.
+ * Checked in this order: count or granularity NULL: EFAULT; *count or bytes 0: EINVAL; an unknown flag: EINVAL;
+ * addresses NULL: EFAULT; memory that is not under watch: EINVAL. */
+SAVEPOINT_API int savepoint_get_write_watch(uint32_t flags, void *base, size_t bytes, void **addresses, size_t *count,
+                                            uint32_t *granularity);
+
+/* Re-arms from `base` (rounded down to a page) to base + bytes (rounded up). EINVAL for 0 bytes and for memory that is
+ * not under watch. */
+SAVEPOINT_API int savepoint_reset_write_watch(void *base, size_t bytes);
+
+/* The watch behind these functions, for all that savepoint_watch_* can do with it: memory that is added to it by
+ * savepoint_watch_add() is served here too. Never to be closed. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_watch_default(struct savepoint_write_watch **watch, struct savepoint_error *error);
+
 #ifdef __cplusplus
 }
 #endif
