@@ -22,13 +22,34 @@ void svp_audit_close(struct svp_audit *audit)
 {
     svp_audit_pages_close(audit);
     svp_buffer_free(&audit->chain);
+    svp_buffer_free(&audit->holes);
     svp_memory_free(audit->dropped);
 }
 
-void svp_audit_gap(struct svp_audit *audit)
+void svp_audit_gap(struct svp_audit *audit, uint64_t start, uint64_t end)
 {
+    const struct svp_audit_hole hole = { start, end };
+    svp_buffer_add(&audit->holes, &hole, sizeof hole);
     audit->known = false;
     audit->features = SVP_AUDIT_FEATURES_ANY;
+}
+
+static bool is_skipped(const struct svp_audit *audit, uint64_t offset)
+{
+    const struct svp_audit_hole *holes = (const struct svp_audit_hole *)(const void *)audit->holes.bytes;
+    size_t low = 0;
+    size_t high = audit->holes.count / sizeof *holes;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (holes[middle].end <= offset) {
+            low = middle + 1;
+        } else if (holes[middle].start > offset) {
+            high = middle;
+        } else {
+            return true;
+        }
+    }
+    return false;
 }
 
 enum savepoint_status
@@ -40,7 +61,10 @@ svp_audit_broken(const struct svp_audit *audit, uint64_t offset, const char *wha
 enum savepoint_status svp_audit_follow(const struct svp_audit *audit, enum savepoint_status status, uint64_t offset,
                                        const char *what, struct savepoint_error *error)
 {
-    return status == SAVEPOINT_CORRUPT ? svp_audit_broken(audit, offset, what, error) : status;
+    if (status != SAVEPOINT_CORRUPT) {
+        return status;
+    }
+    return is_skipped(audit, error->file_offset) ? SAVEPOINT_OK : svp_audit_broken(audit, offset, what, error);
 }
 
 /* The place of a record type in a transaction (SPEC.md section 3). */
@@ -61,6 +85,7 @@ static bool may_repeat(unsigned type)
 static void begin(struct svp_audit *audit, const struct svp_record *record)
 {
     audit->started = true;
+    audit->running = record->transaction;
     audit->start = record->offset;
     audit->sealed = audit->has_segment = audit->has_commit = false;
     audit->rank = 0;
@@ -106,31 +131,38 @@ static enum savepoint_status check_seal(struct svp_audit *audit, const struct sv
     return sound ? SAVEPOINT_OK : svp_audit_broken(audit, record->offset, "this seal breaks the format", error);
 }
 
+static enum savepoint_status
+check_target(const struct svp_audit *audit, const struct svp_ref *ref, uint64_t offset, struct savepoint_error *error)
+{
+    struct svp_commit target = { 0 };
+    enum savepoint_status status =
+        ref->target != 0 ? svp_source_commit(audit->source, &target, ref->target, error) : SAVEPOINT_OK;
+    if (status != SAVEPOINT_OK) {
+        return svp_audit_follow(audit, status, offset, "the reference points to no snapshot", error);
+    }
+    return memcmp(ref->target_id.bytes, target.id.bytes, SVP_HASH_BYTES) == 0
+               ? SAVEPOINT_OK
+               : svp_audit_broken(audit, offset, "the reference's id is not that of its snapshot", error);
+}
+
 static enum savepoint_status check_ref(struct svp_audit *audit, const struct svp_record *record,
                                        const struct svp_buffer *body, struct savepoint_error *error)
 {
     struct svp_ref ref;
-    struct svp_commit target = { 0 };
     if (svp_ref_read(&ref, body->bytes, body->count) != SVP_GOOD || ref.target >= record->offset) {
         return svp_audit_broken(audit, record->offset, "this reference breaks the format", error);
     }
-    if (ref.target != 0) {
-        enum savepoint_status status = svp_source_commit(audit->source, &target, ref.target, error);
-        if (status != SAVEPOINT_OK) {
-            return svp_audit_follow(audit, status, record->offset, "the reference points to no snapshot", error);
-        }
-    }
-    const char *wrong = NULL;
-    if (memcmp(ref.target_id.bytes, target.id.bytes, SVP_HASH_BYTES) != 0) {
-        wrong = "the reference's id is not that of its snapshot";
-    } else if (ref.kind == SVP_REF_LABEL && svp_name_is_id(ref.name)) {
-        wrong = "a label's name could be taken for an id";
-    } else if (audit->known && ref.previous != audit->expected.newest_ref) {
-        wrong = "the reference does not continue the chain of references";
-    }
+    bool chained = ref.previous == audit->expected.newest_ref;
     audit->expected.newest_ref = record->offset;
     audit->expected.head = ref.kind == SVP_REF_HEAD ? ref.target : audit->expected.head;
-    return wrong == NULL ? SAVEPOINT_OK : svp_audit_broken(audit, record->offset, wrong, error);
+    if (ref.kind == SVP_REF_LABEL && svp_name_is_id(ref.name)) {
+        return svp_audit_broken(audit, record->offset, "a label's name could be taken for an id", error);
+    }
+    if (audit->known && !chained) {
+        return svp_audit_broken(audit, record->offset, "the reference does not continue the chain of references",
+                                error);
+    }
+    return check_target(audit, &ref, record->offset, error);
 }
 
 /* The place of an id in the table: its own, or the empty one where it belongs. The seed is nobody's to know: ids chosen
@@ -180,6 +212,9 @@ static enum savepoint_status check_dropped(const struct svp_audit *audit, const 
                                            uint64_t offset, struct savepoint_error *error)
 {
     struct svp_commit commit;
+    if (audit->known && tombstone->commit == audit->expected.head) {
+        return svp_audit_broken(audit, offset, "the snapshot that is HEAD is dropped", error);
+    }
     enum savepoint_status status = svp_source_commit(audit->source, &commit, tombstone->commit, error);
     if (status != SAVEPOINT_OK) {
         return svp_audit_follow(audit, status, offset, "the tombstone points to no snapshot", error);
@@ -187,12 +222,7 @@ static enum savepoint_status check_dropped(const struct svp_audit *audit, const 
     bool fits = memcmp(commit.id.bytes, tombstone->id.bytes, SVP_HASH_BYTES) == 0 &&
                 memcmp(commit.parent_id.bytes, tombstone->parent_id.bytes, SVP_HASH_BYTES) == 0 &&
                 commit.sequence == tombstone->sequence;
-    if (!fits) {
-        return svp_audit_broken(audit, offset, "the tombstone does not fit its snapshot", error);
-    }
-    return audit->known && tombstone->commit == audit->expected.head
-               ? svp_audit_broken(audit, offset, "the snapshot that is HEAD is dropped", error)
-               : SAVEPOINT_OK;
+    return fits ? SAVEPOINT_OK : svp_audit_broken(audit, offset, "the tombstone does not fit its snapshot", error);
 }
 
 static enum savepoint_status check_tombstone(struct svp_audit *audit, const struct svp_record *record,
@@ -260,7 +290,7 @@ static enum savepoint_status check_end(struct svp_audit *audit, const struct svp
         wrong = "the first transaction has no archive header";
     } else if (audit->known && !fits) {
         wrong = "the end of the transaction does not tell what the records before it say";
-    } else if (audit->pages_stored > 0 && !audit->has_commit) {
+    } else if (audit->known && audit->pages_stored > 0 && !audit->has_commit) {
         wrong = "pages stand in a transaction without a snapshot";
     }
     audit->expected = end;
@@ -313,7 +343,8 @@ refuse_type(const struct svp_audit *audit, const struct svp_record *record, stru
 enum savepoint_status svp_audit_record(struct svp_audit *audit, const struct svp_record *record,
                                        const struct svp_buffer *body, struct savepoint_error *error)
 {
-    bool first = !audit->started;
+    bool end_skipped = audit->started && !audit->known && record->transaction != audit->running;
+    bool first = !audit->started || end_skipped;
     bool ancillary = (record->type & SVP_RECORD_ANCILLARY) != 0;
     if (first) {
         begin(audit, record);

@@ -12,6 +12,10 @@ struct svp_audit_index { /* the INDEX of this transaction; offset 0: none so far
     enum svp_index_kind kind;
 };
 
+struct svp_audit_hole { /* bytes that were skipped */
+    uint64_t start, end;
+};
+
 struct svp_audit_latest; /* audit_pages.c: a page of a stream, and the record that last stored it */
 
 struct svp_audit { /* start with svp_audit_open; what END must say, and what this transaction holds so far */
@@ -31,13 +35,15 @@ struct svp_audit { /* start with svp_audit_open; what END must say, and what thi
     size_t latest_count, latest_capacity;
 
     bool started, sealed, has_segment, has_commit;
-    unsigned rank; /* of the record before: their order is fixed */
+    uint64_t running; /* its number */
+    unsigned rank;    /* of the record before: their order is fixed */
     uint64_t start;
     struct svp_audit_index index;
     bool pages_unread; /* a PAGES record of it could not be read: the counts below are too small */
     uint64_t pages_stored, delta_bytes, key_bytes;
     struct svp_buffer chain;  /* header hashes of its records */
     struct svp_buffer places; /* struct svp_audit_place per stored page */
+    struct svp_buffer holes;  /* struct svp_audit_hole, ascending */
 };
 
 void svp_audit_open(struct svp_audit *audit, const struct svp_source *source, uint32_t alignment);
@@ -47,11 +53,12 @@ void svp_audit_close(struct svp_audit *audit);
  * NO_MEMORY when that could not be found out. */
 enum savepoint_status svp_audit_record(struct svp_audit *audit, const struct svp_record *record,
                                        const struct svp_buffer *body, struct savepoint_error *error);
-/* Bytes were skipped: what depends on them is not checked. */
-void svp_audit_gap(struct svp_audit *audit);
+/* The bytes in [start, end) are damaged and were skipped: what depends on them is not checked. */
+void svp_audit_gap(struct svp_audit *audit, uint64_t start, uint64_t end);
 
-/* For the files of the audit: a rule is broken; and the status of reading what a record points to, where damage there
- * means that this record is of no use, but any other failure stays what it is. */
+/* For the files of the audit: a rule is broken; and the status of reading what a record points to, `error` telling
+ * where that failed. Damage there means that this record is of no use, and is OK here when those bytes were skipped:
+ * they are a finding already. Any other failure stays what it is. */
 enum savepoint_status
 svp_audit_broken(const struct svp_audit *audit, uint64_t offset, const char *what, struct savepoint_error *error);
 enum savepoint_status svp_audit_follow(const struct svp_audit *audit, enum savepoint_status status, uint64_t offset,

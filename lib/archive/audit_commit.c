@@ -156,12 +156,14 @@ static enum savepoint_status check_tables(const struct svp_audit *audit, const s
     return status;
 }
 
-/* The fields that the transaction and the file before give. NULL: sound. */
+/* The fields that the transaction and the file before give; `base` NULL: it cannot be read. NULL: sound. */
 static const char *check_fields(struct svp_audit *audit, const struct svp_commit *commit, const struct svp_commit *base)
 {
     bool counted = commit->transaction_start == audit->start && commit->pages_stored == audit->pages_stored &&
                    commit->delta_bytes == audit->delta_bytes && commit->key_bytes == audit->key_bytes;
-    if (commit->depth != base->depth + 1 || memcmp(commit->base_id.bytes, base->id.bytes, SVP_HASH_BYTES) != 0) {
+    bool fits = base == NULL || (commit->depth == base->depth + 1 &&
+                                 memcmp(commit->base_id.bytes, base->id.bytes, SVP_HASH_BYTES) == 0);
+    if (!fits) {
         return "the snapshot's depth or base id is not that of its base";
     }
     if (audit->known && !audit->pages_unread && !counted) {
@@ -177,30 +179,39 @@ static const char *check_fields(struct svp_audit *audit, const struct svp_commit
     return svp_audit_pages_repeat(audit) ? "a page is stored twice in one transaction" : NULL;
 }
 
+static enum savepoint_status
+check_commit(struct svp_audit *audit, const struct svp_commit *commit, uint64_t offset, struct savepoint_error *error)
+{
+    struct svp_commit base = { 0 };
+    enum savepoint_status status =
+        commit->base != 0 ? svp_source_commit(audit->source, &base, commit->base, error) : SAVEPOINT_OK;
+    bool base_read = status == SAVEPOINT_OK;
+    if (!base_read) {
+        status = svp_audit_follow(audit, status, offset, "the snapshot's base cannot be read", error);
+    }
+    if (status == SAVEPOINT_OK) {
+        const char *wrong = check_fields(audit, commit, base_read ? &base : NULL);
+        status = wrong == NULL ? SAVEPOINT_OK : svp_audit_broken(audit, offset, wrong, error);
+    }
+    if (status == SAVEPOINT_OK && audit->known) {
+        status = check_below(audit, commit, offset, error);
+    }
+    if (status == SAVEPOINT_OK && commit->base != 0 && base_read) {
+        status = check_tables(audit, commit, &base, offset, error);
+    }
+    return status;
+}
+
 enum savepoint_status
 svp_audit_commit_check(struct svp_audit *audit, const struct svp_record *record, struct savepoint_error *error)
 {
     struct svp_commit commit;
-    struct svp_commit base = { 0 };
     audit->has_commit = true;
     enum savepoint_status status = svp_source_commit(audit->source, &commit, record->offset, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    if (commit.base != 0) {
-        status = svp_source_commit(audit->source, &base, commit.base, error);
-        status = svp_audit_follow(audit, status, record->offset, "the snapshot's base cannot be read", error);
-    }
-    if (status == SAVEPOINT_OK) {
-        const char *wrong = check_fields(audit, &commit, &base);
-        status = wrong == NULL ? SAVEPOINT_OK : svp_audit_broken(audit, record->offset, wrong, error);
-    }
-    if (status == SAVEPOINT_OK && audit->known) {
-        status = check_below(audit, &commit, record->offset, error);
-    }
-    if (status == SAVEPOINT_OK && commit.base != 0) {
-        status = check_tables(audit, &commit, &base, record->offset, error);
-    }
+    status = check_commit(audit, &commit, record->offset, error);
     audit->expected.newest_commit = record->offset;
     audit->expected.head = (commit.flags & SVP_COMMIT_NO_HEAD) != 0 ? audit->expected.head : record->offset;
     audit->expected.highest_sequence = commit.sequence;

@@ -4,6 +4,7 @@
 
 #include "archive/archive.h"
 #include "archive/audit.h"
+#include "archive/findings.h"
 #include "archive/replay.h"
 #include "archive/scan.h"
 #include "archive/verify.h"
@@ -15,11 +16,17 @@ struct check {
     const struct savepoint_verify_options *options;
     struct savepoint_verify_result result;
     struct svp_verify_pace pace;
+    struct svp_findings told;
 };
 
+/* The same damage is met on several ways: told once, and once more for each snapshot that it touches. */
 static void report(struct check *check, const struct savepoint_error *error, const struct savepoint_id *snapshot)
 {
     struct savepoint_finding finding = { .status = error->status, .file_offset = error->file_offset };
+    bool known = !svp_findings_add(&check->told, error);
+    if (known && snapshot == NULL) {
+        return;
+    }
     check->result.findings++;
     if (check->options->report == NULL) {
         return;
@@ -27,7 +34,12 @@ static void report(struct check *check, const struct savepoint_error *error, con
     if (snapshot != NULL) {
         finding.snapshot = *snapshot;
     }
-    snprintf(finding.message, sizeof finding.message, "%.255s", error->message);
+    if (known) {
+        snprintf(finding.message, sizeof finding.message, "%.200s: this snapshot needs what stands there",
+                 check->archive->source.path);
+    } else {
+        snprintf(finding.message, sizeof finding.message, "%.255s", error->message);
+    }
     check->options->report(check->options->report_user, &finding);
 }
 
@@ -72,8 +84,8 @@ static enum savepoint_status check_records(struct check *check, struct savepoint
             status = SAVEPOINT_OK;
         }
         if (status == SAVEPOINT_OK && next == 0) {
-            svp_audit_gap(&audit);
             status = resynchronise(source, &next, offset, log->committed_bytes, &found);
+            svp_audit_gap(&audit, offset, next);
         }
         if (status != SAVEPOINT_OK) {
             *error = found;
@@ -224,5 +236,6 @@ savepoint_archive_verify(struct savepoint_archive *archive, struct savepoint_ver
     if (status == SAVEPOINT_OK) {
         *result = check.result;
     }
+    svp_findings_close(&check.told);
     return status;
 }

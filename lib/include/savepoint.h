@@ -581,7 +581,8 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_archive_metadata(struct savepoint_archive *archive, void *buffer, size_t *value_bytes, size_t capacity,
                            const struct savepoint_snapshot *snapshot, uint16_t type, struct savepoint_error *error);
 
-/* One piece of damage. `snapshot` is all zero where the damage belongs to none. */
+/* One piece of damage; `snapshot` is all zero where it was found without looking at one. It is told once: each snapshot
+ * that needs what stands there says so in a finding of its own. */
 struct savepoint_finding {
     enum savepoint_status status; /* CORRUPT; UNSUPPORTED where only this library lacks something */
     uint32_t reserved;
