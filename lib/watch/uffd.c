@@ -30,6 +30,15 @@ enum { SCAN_BATCH = 128 };
 
 /* ---- open and close */
 
+static enum savepoint_status no_backend(struct savepoint_error *error, int os_code, const char *why)
+{
+    svp_status_os(error, os_code, "probe", "%s", why);
+    if (error != NULL) {
+        error->status = SAVEPOINT_NO_BACKEND;
+    }
+    return SAVEPOINT_NO_BACKEND;
+}
+
 static enum savepoint_status refused(struct savepoint_error *error, int os_code)
 {
     const char *why = "userfaultfd cannot be opened";
@@ -41,11 +50,17 @@ static enum savepoint_status refused(struct savepoint_error *error, int os_code)
     } else if (os_code == EINVAL) {
         why = "this kernel is too old; Linux 6.7 or later is needed";
     }
-    svp_status_os(error, os_code, "probe", "%s", why);
-    if (error != NULL) {
-        error->status = SAVEPOINT_NO_BACKEND;
+    return no_backend(error, os_code, why);
+}
+
+static enum savepoint_status refused_pagemap(struct savepoint_error *error, int os_code)
+{
+    const char *why = "/proc/self/pagemap cannot be opened; mount /proc";
+    if (os_code == EACCES) {
+        why = "/proc/self/pagemap may not be read, most likely since this process has given up privileges by setuid: "
+              "call prctl(PR_SET_DUMPABLE, 1) then, or watch before";
     }
-    return SAVEPOINT_NO_BACKEND;
+    return no_backend(error, os_code, why);
 }
 
 static enum savepoint_status open_faults(struct svp_watch *watch, struct savepoint_error *error)
@@ -89,8 +104,7 @@ static enum savepoint_status uffd_open(struct svp_watch **watch, struct savepoin
     if (status == SAVEPOINT_OK) {
         opened->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
         if (opened->pagemap < 0) {
-            status = svp_status_fail(error, SAVEPOINT_NO_BACKEND, "probe",
-                                     "/proc/self/pagemap cannot be opened; mount /proc");
+            status = refused_pagemap(error, errno);
         }
     }
     if (status != SAVEPOINT_OK) {
