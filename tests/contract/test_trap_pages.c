@@ -9,7 +9,7 @@
 #include "trap_fixture.h"
 
 /* Newer than the headers of Debian 12, or than glibc's. */
-enum { ADVICE_FREE = 8, ADVICE_MERGEABLE = 12, ADVICE_PAGEOUT = 21, ADVICE_READ_ALL = 22, ADVICE_WRITE_ALL = 23 };
+enum { ADVICE_FREE = 8, ADVICE_MERGEABLE = 12, ADVICE_READ_ALL = 22, ADVICE_WRITE_ALL = 23 };
 
 static int advise(const struct watched *watched, size_t first, size_t pages, int advice)
 {
@@ -126,29 +126,6 @@ TRAP_TEST(trap_pages, freed_and_kept)
     write_page(watched, 2);
     CHECK_REARM(watched, PAGE(2));
     check_alive(watched);
-}
-
-static bool is_present(const struct watched *watched, size_t page)
-{
-    uint64_t entry = 0;
-    int file = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    CHECK(file >= 0);
-    uintptr_t number = (uintptr_t)page_address(watched, page) / watched->page_bytes;
-    CHECK_EQ(pread(file, &entry, sizeof entry, (off_t)(number * sizeof entry)), sizeof entry);
-    close(file);
-    return entry >> 63 != 0;
-}
-
-/* Asks until they are gone: a page may be in use for a moment. */
-static void page_out(const struct watched *watched, size_t first, size_t pages)
-{
-    for (size_t page = first; page < first + pages; page++) {
-        for (int attempt = 0; is_present(watched, page); attempt++) {
-            CHECK_MSG(attempt < 500, "page %zu cannot be paged out", page);
-            CHECK_EQ(advise(watched, page, 1, ADVICE_PAGEOUT), 0);
-            usleep(attempt < 10 ? 0 : 10000);
-        }
-    }
 }
 
 /* Dropped by reclaim, which the advice to page out forces. */

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "trap_fixture.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { ADVICE_PAGEOUT = 21 };
 
 void trap_run(void (*body)(struct watched *watched))
 {
@@ -155,4 +158,26 @@ size_t smaps_kib(const void *address, const char *name)
     }
     fclose(file);
     return kib;
+}
+
+static bool is_present(const struct watched *watched, size_t page)
+{
+    uint64_t entry = 0;
+    int file = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    CHECK(file >= 0);
+    uintptr_t number = (uintptr_t)page_address(watched, page) / watched->page_bytes;
+    CHECK_EQ(pread(file, &entry, sizeof entry, (off_t)(number * sizeof entry)), sizeof entry);
+    close(file);
+    return entry >> 63 != 0;
+}
+
+void page_out(const struct watched *watched, size_t first, size_t pages)
+{
+    for (size_t page = first; page < first + pages; page++) {
+        for (int attempt = 0; is_present(watched, page); attempt++) {
+            CHECK_MSG(attempt < 500, "page %zu cannot be paged out", page);
+            CHECK_EQ(madvise(page_address(watched, page), watched->page_bytes, ADVICE_PAGEOUT), 0);
+            usleep(attempt < 10 ? 0 : 10000);
+        }
+    }
 }

@@ -45,4 +45,7 @@ void check_dies(void (*body)(void *), void *argument, int signal_number);
 /* What stands behind "NAME:" in /proc/self/smaps for the mapping of `address`, in KiB. */
 size_t smaps_kib(const void *address, const char *name);
 
+/* Advises the system to page them out until they are gone: a page may be in use for a moment. */
+void page_out(const struct watched *watched, size_t first, size_t pages);
+
 #endif
