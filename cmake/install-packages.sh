@@ -6,7 +6,7 @@ set -euo pipefail
 
 build_packages="build-essential cmake pkg-config libzstd-dev libxxhash-dev"
 test_packages="$build_packages bsdextrautils file libcriterion-dev python3 python3-xxhash python3-zstandard"
-deep_packages="$test_packages chromium clang clang-format clang-tidy cppcheck debootstrap fish git strace zsh"
+deep_packages="$test_packages chromium clang clang-format clang-tidy cppcheck debootstrap fish git strace valgrind zsh"
 case "${1:-}" in
 build) wanted=$build_packages ;;
 test) wanted=$test_packages ;;

@@ -22,5 +22,6 @@ check "linters" bash tests/meta/check_linters.sh
 if [ -f tests/cross.sh ]; then
     check "cross builds" bash tests/cross.sh
 fi
+check "valgrind" bash tests/contract/valgrind.sh
 check "bare machine" bash tests/meta/bare_chroot.sh
 finish
