@@ -40,13 +40,17 @@ get_sources() {
     dpkg-source --no-check -x xxhash_*.dsc xxhash
 }
 
-# archive LIBRARY SOURCE...: compiles with the caller's compiler; the libraries' own makefiles guess the system.
+# archive LIBRARY SOURCE...: compiles with the caller's compiler; the libraries' own makefiles guess the system. One by
+# one: not every compiler takes several sources at once.
 archive() {
     local library=$prefix/lib/$1
     local objects="$work/${1%.a}"
+    local source
     shift
     mkdir -p "$objects"
-    (cd "$objects" && $CC $CFLAGS -fPIC -c "$@")
+    for source in "$@"; do
+        (cd "$objects" && $CC $CFLAGS -fPIC -DZSTD_DISABLE_ASM -c "$source")
+    done
     rm -f "$library"
     $AR rc "$library" "$objects"/*.o
     $RANLIB "$library"
@@ -75,7 +79,7 @@ version() {
 get_sources >"$work/sources.log" 2>&1 || { cat "$work/sources.log"; exit 1; }
 rm -f "$prefix/made-by"
 mkdir -p "$prefix/include" "$prefix/lib/pkgconfig"
-archive libzstd.a -DZSTD_DISABLE_ASM "$work"/zstd/lib/{common,compress,decompress}/*.c
+archive libzstd.a "$work"/zstd/lib/{common,compress,decompress}/*.c
 archive libxxhash.a "$work/xxhash/xxhash.c"
 cp "$work"/zstd/lib/{zstd.h,zstd_errors.h} "$work"/xxhash/{xxhash.h,xxh3.h} "$prefix/include"
 describe zstd "$(version "$work/zstd/lib/zstd.h" ZSTD_VERSION)"
