@@ -1,5 +1,5 @@
 /* file_posix.c - archive files on POSIX systems */
-#define _GNU_SOURCE /* F_OFD_SETLK: a lock that belongs to the open file, not to the process */
+#define _GNU_SOURCE /* F_OFD_SETLK: a lock that belongs to the open file, not to the process; macOS has it too */
 #include "os/file.h"
 
 #include <errno.h>
@@ -125,17 +125,6 @@ int svp_file_write(const struct svp_file *file, const void *from, size_t bytes, 
         moved += (size_t)count;
     }
     return 0;
-}
-
-int svp_file_sync(const struct svp_file *file)
-{
-    /* Never retried: after a failure the kernel may have dropped the pages, and a second call may lie. EINTR is
-     * the exception, nothing was decided then. */
-    int result;
-    do {
-        result = fdatasync(file->descriptor);
-    } while (result != 0 && errno == EINTR);
-    return result != 0 ? errno : 0;
 }
 
 int svp_file_truncate(const struct svp_file *file, uint64_t bytes)

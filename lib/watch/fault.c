@@ -1,20 +1,18 @@
-/* fault.c - the process-wide SIGSEGV handler of the signal write-watch, and the ranges it serves
+/* fault.c - the ranges of the signal write-watch, and how a fault in them is served
  *
  * The table of ranges is immutable once published: handlers read it without a lock, on any thread, at any time.
  * A writer publishes a changed copy, waits until no handler can still hold the old one, and keeps that one as the
- * spare for the next change. Systems whose protection faults raise another signal add it with their port. */
+ * spare for the next change. */
 #define _GNU_SOURCE
 #include "fault.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 
+#include "fault_handler.h"
 #include "format/memory.h"
 #include "os/host.h"
 #include "status.h"
@@ -30,13 +28,9 @@ struct table {
 
 static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER; /* guards all but the atomics */
 static struct table *spare;
-static bool installed;
-static bool staying;              /* ranges that other threads write to have been published */
-static struct sigaction saved[2]; /* the handlers before ours; the newer one is `previous` */
+static bool staying; /* ranges that other threads write to have been published */
 
 static _Atomic(struct table *) published;
-static _Atomic(struct sigaction *) previous;
-static atomic_bool previous_spent; /* it was installed with SA_RESETHAND and has run */
 
 /* Handlers in flight, counted by the phase they began in: a waiter turns the phase, so that the count it waits
  * for only falls. */
@@ -47,8 +41,7 @@ static atomic_uint withdrawals;
 /* In the thread's own block: a lazily allocated one would call malloc in the handler. */
 static _Thread_local unsigned withdrawals_seen __attribute__((tls_model("initial-exec")));
 
-/* ---- the handler: calls nothing but mprotect, sigaction, pthread_sigmask, raise; touches only atomics, its own
- *      stack, published tables and saved handlers */
+/* ---- what the handler does: calls nothing but mprotect; touches only atomics, its own stack and published tables */
 
 static struct svp_fault_range *find_range(const struct table *table, uintptr_t address)
 {
@@ -107,126 +100,17 @@ static bool may_be_late(void)
     return late;
 }
 
-/* Opens the page if it is ours. If not, *before is the handler to ask instead. */
-static bool serve(uintptr_t address, bool write_refused, struct sigaction *before)
+bool svp_fault_serve(uintptr_t address, bool write_refused, svp_fault_previous *previous, struct sigaction *before)
 {
     atomic_uint *flight = &in_flight[atomic_load(&phase) & 1];
     atomic_fetch_add(flight, 1);
     struct svp_fault_range *range = write_refused ? find_range(atomic_load(&published), address) : NULL;
     bool served = range != NULL ? open_page(range, address) : write_refused && may_be_late();
     if (!served) {
-        *before = *atomic_load(&previous);
+        *before = *atomic_load(previous);
     }
     atomic_fetch_sub(flight, 1);
     return served;
-}
-
-/* What the kernel would do by default: a fault repeats when we return, a signal that was sent must be sent again. */
-static void die(int signal_number, bool sent)
-{
-    struct sigaction standard = { .sa_handler = SIG_DFL };
-    sigaction(signal_number, &standard, NULL);
-    if (sent) {
-        raise(signal_number);
-    }
-}
-
-/* Runs the application's handler under the mask it asked for. It may leave by siglongjmp. */
-static void chain(int signal_number, siginfo_t *info, void *context, const struct sigaction *before)
-{
-    bool sent = info->si_code <= 0; /* by kill and the like: no instruction will repeat */
-    bool takes_info = (before->sa_flags & SA_SIGINFO) != 0;
-    if (!takes_info && before->sa_handler == SIG_IGN && sent) {
-        return;
-    }
-    bool spent = (before->sa_flags & (int)SA_RESETHAND) != 0 && atomic_exchange(&previous_spent, true);
-    if (spent || (!takes_info && (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN))) {
-        die(signal_number, sent);
-        return;
-    }
-    sigset_t mask = before->sa_mask;
-    if ((before->sa_flags & SA_NODEFER) == 0) {
-        sigaddset(&mask, signal_number);
-    }
-    pthread_sigmask(SIG_SETMASK, &((const ucontext_t *)context)->uc_sigmask, NULL);
-    pthread_sigmask(SIG_BLOCK, &mask, NULL);
-    if (takes_info) {
-        before->sa_sigaction(signal_number, info, context);
-    } else {
-        before->sa_handler(signal_number);
-    }
-}
-
-/* Reading a page that the application has closed, or running data, is nothing we can mend by opening it for
- * writing: served, it would repeat for ever. Where the processor does not tell, all faults count as writes. */
-static bool is_write(const ucontext_t *context)
-{
-#if defined(__x86_64__)
-    return (context->uc_mcontext.gregs[REG_ERR] & 2) != 0;
-#else
-    (void)context;
-    return true;
-#endif
-}
-
-static void on_fault(int signal_number, siginfo_t *info, void *context)
-{
-    int saved_errno = errno;
-    struct sigaction before;
-    bool write_refused = info->si_code == SEGV_ACCERR && is_write(context);
-    if (!serve((uintptr_t)info->si_addr, write_refused, &before)) {
-        chain(signal_number, info, context, &before);
-    }
-    errno = saved_errno;
-}
-
-/* ---- installing it */
-
-static bool is_ours(const struct sigaction *action)
-{
-    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == on_fault;
-}
-
-static bool is_function(const struct sigaction *action)
-{
-    return (action->sa_flags & SA_SIGINFO) != 0 || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
-}
-
-static int install(void)
-{
-    struct sigaction now;
-    if (sigaction(SIGSEGV, NULL, &now) != 0) {
-        return errno;
-    }
-    /* Somebody who installed a handler over ours is trusted to call the one he found: to stand on top of him
-     * would send a foreign fault round in circles. */
-    if (is_ours(&now) || (installed && is_function(&now))) {
-        return 0;
-    }
-    struct sigaction *slot = atomic_load(&previous) == &saved[0] ? &saved[1] : &saved[0];
-    *slot = now;
-    atomic_store(&previous_spent, false);
-    atomic_store(&previous, slot);
-    /* All signals wait until it is through: nothing can park the thread inside it. On the alternate stack, where
-     * there is one, for threads with small stacks. */
-    struct sigaction ours = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-    sigfillset(&ours.sa_mask);
-    if (sigaction(SIGSEGV, &ours, NULL) != 0) {
-        return errno;
-    }
-    installed = true;
-    return 0;
-}
-
-/* Where another handler stands on top of ours, ours stays: it may be called, and passes everything on. */
-static void uninstall(void)
-{
-    struct sigaction now;
-    if (sigaction(SIGSEGV, NULL, &now) == 0 && is_ours(&now)) {
-        const struct sigaction standard = { .sa_handler = SIG_DFL };
-        sigaction(SIGSEGV, atomic_load(&previous_spent) ? &standard : atomic_load(&previous), NULL);
-        installed = false;
-    }
 }
 
 /* ---- the table */
@@ -350,7 +234,7 @@ static enum savepoint_status publish(struct svp_fault_range *range, struct savep
     }
     int failure = watch_forks();
     if (failure == 0) {
-        failure = install();
+        failure = svp_fault_install();
     }
     if (failure != 0) {
         return svp_status_os(error, failure, "watch", "no handler for SIGSEGV can be installed");
@@ -382,7 +266,7 @@ void svp_fault_withdraw(struct svp_fault_range *range)
     if (old->count == 1) {
         exchange_tables(NULL);
         if (!staying) {
-            uninstall();
+            svp_fault_uninstall();
         }
     } else {
         /* The spare is the table before the last change: it holds at least one range less than this one. */
