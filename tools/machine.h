@@ -35,6 +35,9 @@ int machine_call_writes(void *to, const void *from, size_t bytes);
 int machine_make_folder(char **path);
 void machine_remove_folder(const char *path);
 
+/* Makes the content of a file durable. */
+int machine_sync(int descriptor);
+
 /* How long it takes to append 4096 bytes to a file in a folder and to sync it, `count` times. */
 int machine_time_syncs(uint64_t *times_ns, size_t count, const char *folder);
 

@@ -36,7 +36,10 @@ static double quotient(uint64_t dividend, uint64_t divisor)
 static const char *times(char out[TEXT_SHORT_BYTES], uint64_t dividend, uint64_t divisor)
 {
     double value = quotient(dividend, divisor);
-    snprintf(out, TEXT_SHORT_BYTES, divisor == 0 ? "" : value < 99.95 ? "%.1fx" : "%.0fx", value);
+    snprintf(out, TEXT_SHORT_BYTES, value < 99.95 ? "%.1fx" : "%.0fx", value);
+    if (divisor == 0) {
+        out[0] = '\0';
+    }
     return out;
 }
 
