@@ -4,6 +4,7 @@
 
 #include "watch.h"
 
+extern const struct svp_watch_backend svp_mach_backend;
 extern const struct svp_watch_backend svp_uffd_backend;
 extern const struct svp_watch_backend svp_signal_backend;
 extern const struct svp_watch_backend svp_compare_backend;

@@ -9,6 +9,8 @@
 /* The one that needs no excuse; NULL where this system has none. */
 #if defined(__linux__)
 static const struct svp_watch_backend *const primary = &svp_uffd_backend;
+#elif defined(__APPLE__)
+static const struct svp_watch_backend *const primary = &svp_mach_backend;
 #else
 static const struct svp_watch_backend *const primary = NULL;
 #endif
@@ -16,6 +18,9 @@ static const struct svp_watch_backend *const primary = NULL;
 static const struct svp_watch_backend *const preference[] = {
 #if defined(__linux__)
     &svp_uffd_backend,
+#endif
+#if defined(__APPLE__)
+    &svp_mach_backend,
 #endif
 #if !defined(_WIN32)
     &svp_signal_backend,
