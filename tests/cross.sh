@@ -1,0 +1,33 @@
+#!/bin/bash
+# cross.sh - savepoint built for other systems; the last line is "N passed, N failed"
+#
+# usage: cross.sh [NAME...]
+# Runs tests/cross/NAME.sh, one script for each target system (default: all of them).
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+logs=$root/build/logs/cross
+mkdir -p "$logs"
+passed=0
+failed=0
+
+targets=("$@")
+if [ $# -eq 0 ]; then
+    for script in "$root"/tests/cross/*.sh; do
+        name=$(basename "$script" .sh)
+        [ "$name" = dependencies ] || targets+=("$name") # the one helper among them
+    done
+fi
+
+for name in "${targets[@]}"; do
+    start=$SECONDS
+    if bash "$root/tests/cross/$name.sh" >"$logs/$name.log" 2>&1; then
+        passed=$((passed + 1))
+        echo "PASS: $name ($((SECONDS - start)) s): $(tail -n 1 "$logs/$name.log")"
+    else
+        failed=$((failed + 1))
+        echo "FAIL: $name ($((SECONDS - start)) s): build/logs/cross/$name.log ends with:"
+        tail -n 30 "$logs/$name.log" | sed 's/^/    /'
+    fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
