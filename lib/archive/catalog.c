@@ -83,15 +83,14 @@ load_chain(struct svp_catalog *catalog, unsigned type, uint64_t newest, struct s
 {
     struct svp_buffer body = { 0 };
     enum savepoint_status status = SAVEPOINT_OK;
-    bool damaged = false;
     for (uint64_t at = newest; status == SAVEPOINT_OK && at != 0;) {
         uint64_t here = at;
         status = read_link(catalog, &body, type, &at, error);
         if (status == SAVEPOINT_CORRUPT) {
-            damaged = true;
+            catalog->chain_damaged = true;
             at = here;
             status = step_over(catalog, &at, type, error);
-        } else if (type == SVP_REF && !damaged) {
+        } else if (type == SVP_REF && !catalog->chain_damaged) {
             catalog->certain_refs = catalog->ref_count;
         }
     }

@@ -44,14 +44,15 @@ static void reverse(struct svp_drops *drops)
     }
 }
 
-/* Lists the autosaves of the archive, once in a session; false: not this time. In a damaged archive
- * nothing is dropped: a lost record may have been the pin of a snapshot, and the others are worth more there. */
+/* Lists the autosaves of the archive, once in a session; false: not this time. A damaged snapshot
+ * ends the list, not the autosave. Where a reference or a tombstone is damaged nothing is dropped: it may have been the
+ * pin of a snapshot. */
 static bool list_kept(struct savepoint *session)
 {
     struct svp_drops *drops = &session->drops;
     uint64_t at = session->append.end.newest_commit;
     enum savepoint_status status = SAVEPOINT_OK;
-    if (svp_catalog_is_damaged(&session->catalog)) {
+    if (session->catalog.chain_damaged) {
         return false;
     }
     if (drops->listed) {
@@ -66,7 +67,7 @@ static bool list_kept(struct savepoint *session)
         }
         at = commit.previous;
     }
-    if (status != SAVEPOINT_OK) {
+    if (status != SAVEPOINT_OK && status != SAVEPOINT_CORRUPT) {
         svp_drop_close(drops);
         return false;
     }

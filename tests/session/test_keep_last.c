@@ -296,6 +296,37 @@ CHECK_TEST(keep_last, damage_below)
     world_free(&world);
 }
 
+/* What a lost reference had pinned is not known. */
+CHECK_TEST(keep_last, a_damaged_pin_keeps_all)
+{
+    static const char name[] = "keepsake";
+    struct world world = { 0 };
+    struct savepoint_ref pin = { .kind = SAVEPOINT_REF_PIN, .name = "keepsake" };
+    open_new(&world, "pin.svp");
+    autosave_set(&world, 0);
+    pin.target = save(&world).id;
+    for (int i = 0; i < 3; i++) {
+        save(&world);
+    }
+    world_close(&world);
+    CHECK_OK(savepoint_archive_set_ref(world.path, &pin, NULL));
+    struct bytes file = file_read(world.path);
+    size_t at = file.count - sizeof name;
+    while (memcmp(file.at + at, name, sizeof name - 1) != 0) {
+        at--;
+    }
+    file.at[at] ^= 1;
+    file_write(world.path, file.at, file.count);
+    world_open(&world, world.path, "compare", PAGES);
+    world_resume(&world);
+    autosave_set(&world, 2);
+    save(&world);
+    CHECK_EQ(autosave_statistics(world.session).autosaves_dropped, 0);
+    bytes_free(&file);
+    world_close(&world);
+    world_free(&world);
+}
+
 /* Where the list cannot be made, or kept, the snapshot is saved all the same, and a later one drops what is due. */
 CHECK_TEST(keep_last, failures_of_memory_and_reading_only_put_off)
 {
