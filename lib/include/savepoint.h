@@ -13,7 +13,8 @@
  *  - Nothing here is async-signal-safe. A session is inert in a forked child: calls return
  *    SAVEPOINT_FORKED there, and only savepoint_close() is useful.
  *  - The library never prints and never exits. It keeps no global state except the registry of the
- *    `signal` write-watch and the list of open sessions that its fork handler needs.
+ *    `signal` write-watch, the list of open sessions that its fork handler needs, and, once asked for,
+ *    the watch behind savepoint_get_write_watch() (savepoint/watch.h).
  *  - A page is 4096 bytes everywhere. Times are UTC nanoseconds since 1970-01-01.
  *
  * Start-up order of an application that can resume:
