@@ -173,32 +173,6 @@ TRAP_TEST(trap_process, written_with_sigsegv_blocked)
     }
 }
 
-/* A handler that was there before gets its own faults, whatever the backend. */
-static void on_fault(int signal_number)
-{
-    _exit(signal_number == SIGSEGV ? 42 : 1);
-}
-
-static void fault_elsewhere(void *argument)
-{
-    const struct watched *watched = argument;
-    struct sigaction action = { .sa_handler = on_fault };
-    struct watched own;
-    CHECK_EQ(sigaction(SIGSEGV, &action, NULL), 0);
-    watched_open(&own, watched->backend, TRAP_PAGES);
-    write_page(&own, 3);
-    CHECK_REARM(&own, PAGE(3));
-    unsigned char *foreign = map_pages(1);
-    CHECK_EQ(mprotect(foreign, host_page_bytes(), PROT_READ), 0);
-    *(volatile unsigned char *)foreign = 1;
-}
-
-TRAP_TEST(trap_process, faults_of_the_application)
-{
-    int status = run_child(fault_elsewhere, watched);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
-}
-
 /* ---- stacks */
 
 enum { STACK_PAGES = 32 };
