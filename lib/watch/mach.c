@@ -130,6 +130,7 @@ static enum savepoint_status check_private(uintptr_t start, uintptr_t end, struc
 
 static void free_range(struct svp_mach_range *range)
 {
+    pthread_mutex_destroy(&range->lock);
     svp_pageset_close(&range->written);
     svp_memory_free(range);
 }
@@ -145,6 +146,7 @@ new_range(struct svp_mach_range **made, uintptr_t start, size_t bytes, struct sa
     range->start = start;
     range->end = start + bytes;
     range->page_bytes = vm_page_size;
+    pthread_mutex_init(&range->lock, NULL);
     *made = range;
     return SAVEPOINT_OK;
 }
@@ -268,15 +270,17 @@ mach_collect(struct svp_watch *watch, uintptr_t start, size_t bytes, enum svp_wa
         return refuse_child(error);
     }
     struct svp_mach_range *range = range_of(watch, start);
+    enum savepoint_status status = SAVEPOINT_OK;
     bool rearm = mode == SVP_WATCH_REARM;
+    pthread_mutex_lock(&range->lock);
     if (watch->strategy->look(range, start, start + bytes, rearm) && rearm) {
-        enum savepoint_status status = watch->strategy->rearm(range, start, start + bytes, error);
-        if (status != SAVEPOINT_OK) {
-            return status;
-        }
+        status = watch->strategy->rearm(range, start, start + bytes, error);
     }
-    *resume = report(range, start, start + bytes, mode, max_pages, runs, run_capacity, run_count);
-    return SAVEPOINT_OK;
+    if (status == SAVEPOINT_OK) {
+        *resume = report(range, start, start + bytes, mode, max_pages, runs, run_capacity, run_count);
+    }
+    pthread_mutex_unlock(&range->lock);
+    return status;
 }
 
 /* Also prepares: system calls are counted. */
@@ -286,7 +290,10 @@ mach_mark(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoi
     if (in_child(watch)) {
         return refuse_child(error);
     }
-    svp_mach_found(range_of(watch, start), start, start + bytes);
+    struct svp_mach_range *range = range_of(watch, start);
+    pthread_mutex_lock(&range->lock);
+    svp_mach_found(range, start, start + bytes);
+    pthread_mutex_unlock(&range->lock);
     return SAVEPOINT_OK;
 }
 
@@ -312,8 +319,10 @@ probe_with(const struct svp_watch_backend *backend, const struct svp_mach_strate
             .kernel_writes_counted = true,
             .atomic_rearm = strategy->atomic_rearm,
             .concurrent_writers_safe = true,
+            .concurrent_collects = true,
             .arms_memory = true,
             .exclusive = true,
+            .cost = SAVEPOINT_WATCH_COST_KERNEL_FAULT,
         };
     }
     return status;

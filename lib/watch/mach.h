@@ -5,6 +5,7 @@
 #ifndef SVP_MACH_H
 #define SVP_MACH_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ struct svp_mach_range {
     struct svp_mach_range *next_of_process; /* of all watches */
     uintptr_t start, end;
     size_t page_bytes;
+    pthread_mutex_t lock;       /* guards the rest: collects and marks may meet */
     bool widened;               /* pages that were not written had to be reported */
     struct svp_pageset written; /* found written, and not yet reported */
     struct svp_mach_epoch epoch;
