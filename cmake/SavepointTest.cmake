@@ -63,7 +63,7 @@ function(savepoint_register_program target base_name runner)
             endif()
         endif()
         add_test(NAME ${name} COMMAND bash ${savepoint_root}/tests/support/run_test.sh
-            ${runner} $<TARGET_FILE:${target}> ${arguments})
+            ${runner} ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:${target}> ${arguments})
         savepoint_register_test(${name} ${arg_TIMEOUT} "${arg_GROUP};${runner};${arg_LABELS}" "${environment}")
     endforeach()
 endfunction()

@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifndef EDQUOT /* no POSIX: a full quota is a full disk there */
+#define EDQUOT ENOSPC
+#endif
+
 static const char *const names[] = {
     "SAVEPOINT_OK",          "SAVEPOINT_EMPTY",       "SAVEPOINT_INVALID",       "SAVEPOINT_NO_MEMORY",
     "SAVEPOINT_IO",          "SAVEPOINT_NO_SPACE",    "SAVEPOINT_LOCKED",        "SAVEPOINT_NOT_AN_ARCHIVE",

@@ -6,6 +6,7 @@
 
 extern const struct svp_watch_backend svp_mach_backend;
 extern const struct svp_watch_backend svp_uffd_backend;
+extern const struct svp_watch_backend svp_windows_backend;
 extern const struct svp_watch_backend svp_signal_backend;
 extern const struct svp_watch_backend svp_compare_backend;
 

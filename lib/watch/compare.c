@@ -1,10 +1,8 @@
 /* compare.c - the write-watch that arms nothing: every page counts as written, the engine compares */
-#define _GNU_SOURCE
-#include <unistd.h>
-
 #include "backends.h"
 #include "format/memory.h"
 #include "mapping.h"
+#include "os/vm.h"
 #include "status.h"
 
 struct svp_watch {
@@ -15,7 +13,7 @@ static enum savepoint_status compare_probe(struct svp_watch_caps *caps, struct s
 {
     (void)error;
     *caps = (struct svp_watch_caps){
-        .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
+        .page_bytes = svp_vm_page_bytes(),
         .kernel_writes_counted = true,
         .atomic_rearm = true,
         .concurrent_writers_safe = true,
@@ -33,7 +31,7 @@ static enum savepoint_status compare_open(struct svp_watch **watch, struct savep
     if (opened == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "watch", "no memory for a write-watch");
     }
-    opened->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    opened->page_bytes = svp_vm_page_bytes();
     *watch = opened;
     return SAVEPOINT_OK;
 }

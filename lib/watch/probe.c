@@ -1,11 +1,8 @@
 /* probe.c - trying a write-watch on real pages, both ways: some systems accept every call and then lie */
-#define _GNU_SOURCE
 #include "probe.h"
 
-#include <errno.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
+#include "os/vm.h"
+#include "pages.h"
 #include "status.h"
 
 enum { PROBE_PAGES = 4, WRITTEN_PAGE = 2 };
@@ -79,25 +76,25 @@ static enum savepoint_status no_backend(enum savepoint_status status, struct sav
 
 enum savepoint_status svp_probe_try(const struct svp_watch_backend *backend, struct savepoint_error *error)
 {
-    struct trial trial = { .backend = backend, .page_bytes = (size_t)sysconf(_SC_PAGESIZE) };
+    struct trial trial = { .backend = backend, .page_bytes = svp_vm_page_bytes() };
     size_t bytes = PROBE_PAGES * trial.page_bytes;
     enum savepoint_status status = backend->open(&trial.watch, error);
     if (status != SAVEPOINT_OK) {
         return no_backend(status, error);
     }
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
-        status = svp_status_os(error, errno, "probe", "no memory to try the %s write-watch on", backend->name);
+    trial.start = (uintptr_t)svp_pages_map(bytes);
+    if (trial.start == 0) {
+        status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "probe", "no memory to try the %s write-watch on",
+                                 backend->name);
     } else {
-        trial.start = (uintptr_t)memory;
         status = backend->add(trial.watch, trial.start, bytes, error);
         if (status == SAVEPOINT_OK) {
             status = try_both_ways(&trial, error);
         }
     }
     backend->close(trial.watch);
-    if (memory != MAP_FAILED) {
-        munmap(memory, bytes);
+    if (trial.start != 0) {
+        svp_pages_unmap((void *)trial.start, bytes);
     }
     return no_backend(status, error);
 }

@@ -11,6 +11,8 @@
 static const struct svp_watch_backend *const primary = &svp_uffd_backend;
 #elif defined(__APPLE__)
 static const struct svp_watch_backend *const primary = &svp_mach_backend;
+#elif defined(_WIN32)
+static const struct svp_watch_backend *const primary = &svp_windows_backend;
 #else
 static const struct svp_watch_backend *const primary = NULL;
 #endif
@@ -22,7 +24,9 @@ static const struct svp_watch_backend *const preference[] = {
 #if defined(__APPLE__)
     &svp_mach_backend,
 #endif
-#if !defined(_WIN32)
+#if defined(_WIN32)
+    &svp_windows_backend,
+#else
     &svp_signal_backend,
 #endif
     &svp_compare_backend,
