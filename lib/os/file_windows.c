@@ -8,7 +8,6 @@
 #include <io.h>
 #include <windows.h>
 
-#include "format/memory.h"
 #include "os/windows.h"
 
 enum { TRANSFER_BYTES_MAX = 1 << 30 };
@@ -90,12 +89,9 @@ int svp_file_open(struct svp_file *file, const char *path, enum svp_file_mode mo
 {
     bool made = false;
     HANDLE handle = INVALID_HANDLE_VALUE;
-    wchar_t *wide = svp_windows_path(path);
-    if (wide == NULL) {
-        return svp_windows_code();
-    }
-    int code = open_as(&handle, wide, mode, &made);
-    svp_memory_free(wide);
+    wchar_t wide[SVP_WINDOWS_PATH_MAX];
+    int code = svp_windows_path(wide, path);
+    code = code == 0 ? open_as(&handle, wide, mode, &made) : code;
     if (code == 0 && GetFileType(handle) != FILE_TYPE_DISK) {
         code = EINVAL;
     }
@@ -145,10 +141,9 @@ bool svp_file_is_at(const struct svp_file *file, const char *path)
     BY_HANDLE_FILE_INFORMATION here;
     BY_HANDLE_FILE_INFORMATION there;
     HANDLE other = INVALID_HANDLE_VALUE;
-    wchar_t *wide = svp_windows_path(path);
-    int code = wide != NULL ? open_handle(&other, wide, FILE_READ_ATTRIBUTES, NULL, OPEN_EXISTING) : EINVAL;
-    svp_memory_free(wide);
-    if (code != 0) {
+    wchar_t wide[SVP_WINDOWS_PATH_MAX];
+    if (svp_windows_path(wide, path) != 0 ||
+        open_handle(&other, wide, FILE_READ_ATTRIBUTES, NULL, OPEN_EXISTING) != 0) {
         return false;
     }
     bool known = GetFileInformationByHandle(handle_of(file), &here) && GetFileInformationByHandle(other, &there);
@@ -223,10 +218,9 @@ int svp_file_truncate(const struct svp_file *file, uint64_t bytes)
 
 int svp_file_remove(const char *path)
 {
-    wchar_t *wide = svp_windows_path(path);
-    int code = wide != NULL && DeleteFileW(wide) ? 0 : svp_windows_code();
-    svp_memory_free(wide);
-    return code;
+    wchar_t wide[SVP_WINDOWS_PATH_MAX];
+    int code = svp_windows_path(wide, path);
+    return code != 0 ? code : DeleteFileW(wide) ? 0 : svp_windows_code();
 }
 
 /* Windows has no call for it: NTFS writes the name to its journal with the file's own flush. */

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <windows.h>
 
-#include "format/memory.h"
-
 #ifndef ERROR_DISK_QUOTA_EXCEEDED /* missing from mingw-w64 10 */
 #define ERROR_DISK_QUOTA_EXCEEDED 1295
 #endif
@@ -60,48 +58,32 @@ int svp_windows_code(void)
     return EIO;
 }
 
-static wchar_t *widen(const char *text)
-{
-    int count = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
-    wchar_t *wide = count > 0 ? svp_memory_zalloc((size_t)count, sizeof *wide) : NULL;
-    if (wide != NULL) {
-        MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, wide, count);
-    } else if (count > 0) {
-        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
-    }
-    return wide;
-}
-
 static bool begins(const wchar_t *text, const wchar_t *with)
 {
     return wcsncmp(text, with, wcslen(with)) == 0;
 }
 
 /* Only a full path that begins with \\?\ may be longer than 260 characters. */
-wchar_t *svp_windows_path(const char *path)
+int svp_windows_path(wchar_t to[SVP_WINDOWS_PATH_MAX], const char *path)
 {
     static const wchar_t local[] = L"\\\\?\\";
     static const wchar_t network[] = L"\\\\?\\UNC\\"; /* in the place of two backslashes */
-    wchar_t *wide = widen(path);
-    if (wide == NULL) {
-        return NULL;
+    enum { ROOM = SVP_WINDOWS_PATH_MAX - sizeof network / sizeof network[0] };
+    wchar_t wide[SVP_WINDOWS_PATH_MAX];
+    if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, wide, SVP_WINDOWS_PATH_MAX) == 0) {
+        return GetLastError() == ERROR_INSUFFICIENT_BUFFER ? ENAMETOOLONG : svp_windows_code();
     }
-    DWORD room = GetFullPathNameW(wide, 0, NULL, NULL);
-    wchar_t *full = room > 0 ? svp_memory_zalloc(room + sizeof network, sizeof *full) : NULL;
-    if (full == NULL) {
-        SetLastError(room > 0 ? ERROR_NOT_ENOUGH_MEMORY : GetLastError());
-        svp_memory_free(wide);
-        return NULL;
+    DWORD length = GetFullPathNameW(wide, ROOM, to, NULL);
+    if (length == 0 || length >= ROOM) {
+        return length != 0 ? ENAMETOOLONG : wide[0] == 0 ? ENOENT : svp_windows_code();
     }
-    DWORD length = GetFullPathNameW(wide, room, full, NULL);
-    svp_memory_free(wide);
-    if (begins(full, L"\\\\.\\") || begins(full, local)) {
-        return full;
+    if (begins(to, L"\\\\.\\") || begins(to, local)) {
+        return 0;
     }
-    const wchar_t *prefix = begins(full, L"\\\\") ? network : local;
+    const wchar_t *prefix = begins(to, L"\\\\") ? network : local;
     size_t cut = prefix == network ? 2 : 0;
     size_t prefix_length = wcslen(prefix);
-    memmove(full + prefix_length, full + cut, (length - cut + 1) * sizeof *full);
-    memcpy(full, prefix, prefix_length * sizeof *full);
-    return full;
+    memmove(to + prefix_length, to + cut, (length - cut + 1) * sizeof *to);
+    memcpy(to, prefix, prefix_length * sizeof *to);
+    return 0;
 }

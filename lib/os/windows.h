@@ -7,7 +7,9 @@
 /* The errno that says what GetLastError does. */
 int svp_windows_code(void);
 
-/* A UTF-8 path as the system takes it, of any length; to be freed with svp_memory_free. NULL: ask svp_windows_code. */
-wchar_t *svp_windows_path(const char *path);
+enum { SVP_WINDOWS_PATH_MAX = 4096 }; /* characters, the end included */
+
+/* A UTF-8 path as the system takes it, also where it is longer than 260 characters. 0, or an errno. */
+int svp_windows_path(wchar_t to[SVP_WINDOWS_PATH_MAX], const char *path);
 
 #endif
