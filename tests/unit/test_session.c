@@ -228,19 +228,32 @@ CHECK_TEST(session, a_budget_below_the_region_restores_in_two_passes)
     close_world(&world);
 }
 
-CHECK_TEST(session, an_archive_deleted_or_cut_by_somebody_else_fails_the_take)
+CHECK_TEST(session, an_archive_deleted_by_somebody_else_fails_the_take)
 {
     struct world world;
     struct savepoint_error error;
     open_world(&world);
     take(&world);
     unlink(world.path);
+    if (access(world.path, F_OK) == 0) {
+        close_world(&world);
+        CHECK_SKIP("this system deletes a file when it is closed");
+    }
     world.memory[0] = 7;
     CHECK_STATUS(savepoint_take(world.session, NULL, NULL, &error), SAVEPOINT_OK);
     CHECK_STATUS(savepoint_wait(world.session, 0, NULL, &error), SAVEPOINT_IO);
     CHECK(strstr(error.message, "deleted") != NULL);
     CHECK_STATUS(savepoint_close(world.session, &error), SAVEPOINT_OK);
     open_session(&world);
+    take(&world);
+    close_world(&world);
+}
+
+CHECK_TEST(session, an_archive_cut_by_somebody_else_fails_the_take)
+{
+    struct world world;
+    struct savepoint_error error;
+    open_world(&world);
     take(&world);
     CHECK(truncate(world.path, 100) == 0);
     CHECK_STATUS(savepoint_take(world.session, NULL, NULL, &error), SAVEPOINT_OK);
@@ -266,7 +279,9 @@ CHECK_TEST(session, text_that_is_no_utf8_and_a_bad_base_address_are_refused)
     CHECK_STATUS(savepoint_find(world.session, &snapshot, "label:b~2", &error), SAVEPOINT_NOT_FOUND);
     static const char *const bases[] = { "zzz", "-5", "0x1001", "" };
     for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++) {
-        setenv("SAVEPOINT_MAP_BASE", bases[i], 1);
+        if (setenv("SAVEPOINT_MAP_BASE", bases[i], 1) != 0) {
+            continue; /* a system that knows no empty variables */
+        }
         CHECK_STATUS(savepoint_map(world.session, &mapped, "m", PAGE, NULL, &error), SAVEPOINT_INVALID);
         CHECK(strstr(error.message, "SAVEPOINT_MAP_BASE") != NULL);
     }

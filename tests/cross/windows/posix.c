@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <windows.h>
 
@@ -42,7 +44,35 @@ char *mkdtemp(char *pattern)
 int setenv(const char *name, const char *value, int replace)
 {
     (void)replace;
-    return _putenv_s(name, value);
+    return *value == '\0' ? -1 : _putenv_s(name, value); /* an empty one would be none */
+}
+
+static void remove_folder(const char *path)
+{
+    char inside[MAX_PATH];
+    WIN32_FIND_DATAA found;
+    snprintf(inside, sizeof inside, "%s/*", path);
+    HANDLE search = FindFirstFileA(inside, &found);
+    for (BOOL more = search != INVALID_HANDLE_VALUE; more; more = FindNextFileA(search, &found)) {
+        snprintf(inside, sizeof inside, "%s/%s", path, found.cFileName);
+        if ((found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) == 0) {
+            DeleteFileA(inside);
+        } else if (strcmp(found.cFileName, ".") != 0 && strcmp(found.cFileName, "..") != 0) {
+            remove_folder(inside);
+        }
+    }
+    FindClose(search);
+    RemoveDirectoryA(path);
+}
+
+int cross_system(const char *command)
+{
+    char path[MAX_PATH] = "";
+    if (sscanf(command, "rm -rf '%259[^']'", path) != 1) {
+        return -1;
+    }
+    remove_folder(path);
+    return 0;
 }
 
 int unsetenv(const char *name)
@@ -60,7 +90,42 @@ ssize_t pwrite(int descriptor, const void *from, size_t bytes, off_t offset)
     return _lseeki64(descriptor, offset, SEEK_SET) < 0 ? -1 : _write(descriptor, from, (unsigned)bytes);
 }
 
+void *memmem(const void *in, size_t in_bytes, const void *wanted, size_t wanted_bytes)
+{
+    const char *at = in;
+    for (; in_bytes >= wanted_bytes; at++, in_bytes--) {
+        if (memcmp(at, wanted, wanted_bytes) == 0) {
+            return (void *)(uintptr_t)at;
+        }
+    }
+    return NULL;
+}
+
 /* ---- memory */
+
+/* An allocation that VirtualAlloc made begins at a multiple of 64 KiB, and is where the system says it begins: blocks
+ * of the heap never are, they have a header in front. */
+static bool is_own_allocation(const void *memory)
+{
+    MEMORY_BASIC_INFORMATION found;
+    return memory != NULL && VirtualQuery(memory, &found, sizeof found) != 0 && found.AllocationBase == memory;
+}
+
+void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    return alignment <= 65536 ? VirtualAlloc(NULL, bytes, MEM_RESERVE | MEM_COMMIT | MEM_WRITE_WATCH, PAGE_READWRITE)
+                              : NULL;
+}
+
+#undef free
+void cross_free(void *memory)
+{
+    if (is_own_allocation(memory)) {
+        VirtualFree(memory, 0, MEM_RELEASE);
+    } else {
+        free(memory);
+    }
+}
 
 static DWORD protection_of(int protection)
 {
