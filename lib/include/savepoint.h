@@ -175,7 +175,7 @@ struct savepoint_options {
     size_t size;
     uint32_t flags;             /* enum savepoint_open_flags */
     int32_t compression;        /* zstd level, -7 to 19; 0 means 1 */
-    const char *watch;          /* force a write-watch: "uffd", "signal", "compare"; NULL: the
+    const char *watch;          /* force a write-watch: "uffd", "mach", "signal", "compare"; NULL: the
                                    environment variable SAVEPOINT_WATCH, else the best that works */
     uint64_t staging_bytes;     /* most memory for captured pages not yet written; 0: 256 MiB */
     uint64_t compare_max_bytes; /* where the primary is missing: largest region served by `compare`

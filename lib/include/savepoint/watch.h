@@ -78,8 +78,8 @@ enum savepoint_watch_flags {
 
 struct savepoint_watch_options {
     size_t size;
-    const char *backend; /* force one: "uffd", "signal", "compare"; NULL: the environment variable SAVEPOINT_WATCH,
-                            else the best that works */
+    const char *backend; /* force one: "uffd", "mach", "signal", "compare"; NULL: the environment variable
+                            SAVEPOINT_WATCH, else the best that works */
     uint32_t flags;      /* enum savepoint_watch_flags */
     uint32_t reserved;
 };
