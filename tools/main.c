@@ -147,5 +147,6 @@ int main(int argc, char **argv)
 {
     struct tool tool = { .colour = TOOL_COLOUR_AUTO };
     terminal_begin();
+    argv = terminal_arguments(&argc, argv);
     return finish(&tool, dispatch(&tool, argc - 1, argv + 1));
 }

@@ -164,6 +164,11 @@ int outfile_commit(struct outfile *file, bool force)
     return code;
 }
 
+void outfile_remove(const char *path)
+{
+    unlink(path);
+}
+
 void outfile_discard(struct outfile *file)
 {
     if (file->descriptor >= 0) {

@@ -33,6 +33,8 @@ FILE *outfile_stream(const struct outfile *file);
 int outfile_commit(struct outfile *file, bool force);
 void outfile_discard(struct outfile *file);
 
+void outfile_remove(const char *path); /* which may be missing */
+
 /* "DIRECTORY/NAME", to be freed. */
 char *outfile_join(const char *directory, const char *name);
 

@@ -41,6 +41,12 @@ void terminal_begin(void)
     catch_signal(SIGPIPE, note_broken_pipe, SA_RESTART);
 }
 
+char **terminal_arguments(int *argc, char **argv)
+{
+    (void)argc;
+    return argv;
+}
+
 bool terminal_is(FILE *stream)
 {
     return isatty(fileno(stream)) == 1;

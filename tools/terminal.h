@@ -10,6 +10,9 @@
 /* To be called once, first: a reader that goes away must not kill the tool in the middle of its work. */
 void terminal_begin(void);
 
+/* The arguments as UTF-8; *argc may change, and what is returned lives as long as the program. */
+char **terminal_arguments(int *argc, char **argv);
+
 bool terminal_is(FILE *stream);
 
 /* Width for tables on stdout: COLUMNS where it is set, else that of the terminal; 0: no limit. */

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "fail.h"
 #include "feed.h"
@@ -70,12 +69,10 @@ static int look(struct top *top, bool first)
 
 static void draw(const struct top *top)
 {
-    struct timespec now = { 0, 0 };
-    timespec_get(&now, TIME_UTC);
     top_picture_print(&(struct top_picture){
         .feed = &top->feed,
         .trouble = top->trouble,
-        .now_ns = (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec,
+        .now_ns = terminal_time_ns(),
         .columns = terminal_columns(),
         .rows = screen_rows(),
         .utf8 = terminal_utf8(),

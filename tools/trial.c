@@ -47,7 +47,7 @@ enum savepoint_status trial_close(struct trial *trial)
     if (trial->memory != NULL) {
         machine_unmap(trial->memory, trial->bytes);
     }
-    remove(trial->path);
+    outfile_remove(trial->path);
     free(trial->path);
     return status;
 }

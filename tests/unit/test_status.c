@@ -44,7 +44,9 @@ CHECK_TEST(status, failures_fill_the_error)
 CHECK_TEST(status, a_failed_write_says_why_and_what_to_do)
 {
     CHECK_STR(svp_status_of_write(ENOSPC), "no space left on device: make room");
+#ifdef EDQUOT /* POSIX */
     CHECK_STR(svp_status_of_write(EDQUOT), "the disk quota is used up: make room");
+#endif
     CHECK(strstr(svp_status_of_write(EFBIG), "limit") != NULL);
     CHECK_STR(svp_status_of_write(EIO), "cannot write: look at the disk");
 }
