@@ -103,17 +103,10 @@ static size_t limit_of(size_t max_pages)
 
 /* ---- the shapes */
 
-/* A batch may have ended in the middle of neighbouring pages: they stay one range. */
 static void put_ranges(struct sink *sink, const struct svp_watch_run *runs, size_t run_count)
 {
     for (size_t i = 0; i < run_count; i++) {
-        struct savepoint_watch_range *last = sink->count > 0 ? &sink->to.ranges[sink->count - 1] : NULL;
-        if (last != NULL && (uintptr_t)last->start + last->bytes == runs[i].start) {
-            last->bytes += runs[i].bytes;
-            sink->room += 1;
-        } else {
-            sink->to.ranges[sink->count++] = (struct savepoint_watch_range){ (void *)runs[i].start, runs[i].bytes };
-        }
+        sink->to.ranges[sink->count++] = (struct savepoint_watch_range){ (void *)runs[i].start, runs[i].bytes };
     }
 }
 

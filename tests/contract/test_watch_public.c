@@ -120,6 +120,7 @@ static uint64_t collect_limited(const struct guarded *guarded, int shape, size_t
         CHECK_OK(savepoint_watch_collect_bitmap(guarded->watch, &found, guarded->memory, &count, span, limit, 0, NULL));
         CHECK_EQ(count_of(found), count);
     }
+    CHECK(shape == 0 && limit_ranges ? count <= limit : count_of(found) <= limit);
     CHECK(span->next == span->end || count == limit || (shape == 0 && count_of(found) == limit));
     return found;
 }

@@ -133,6 +133,7 @@ CHECK_TEST(write_watch, case_24_25_26_memory)
     check_bad_part(RESET, at(0), PAGES_ALLOCATED * page_bytes + 1);
     check_bad_part(RESET, at(0), SIZE_MAX);
     check_bad_part(RESET, at(0), SIZE_MAX - (uintptr_t)at(0));
+    check_bad_part(RESET, (unsigned char *)at(1) + 100, SIZE_MAX - 50); /* its end lies before its base */
     check_bad_part(RESET, at(15), page_bytes + 1);
     check_bad_part(RESET, at(16), 1);
     check_reset_refused(at(15), page_bytes + 1);

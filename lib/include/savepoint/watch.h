@@ -141,10 +141,10 @@ enum savepoint_watch_collect_flags {
     SAVEPOINT_WATCH_PEEK = 1 /* report only: the pages stay written. Without it exactly those reported are re-armed */
 };
 
-/* Writes the written pages of `span` as ranges, ascending and apart, to ranges[0 .. *range_count). Stops early when
- * `range_capacity` ranges (at least 1) or `max_pages` pages (0: no limit) are reached. A range that a limit cuts may
- * go on with the next call.
- * Errors: INVALID, NOT_FOUND, FORKED; BAD_MEMORY where memory under watch was replaced or moved; IO. */
+/* Writes the written pages of `span` as ranges, ascending, to ranges[0 .. *range_count). Stops early when
+ * `range_capacity` ranges (at least 1) or `max_pages` pages (0: no limit) are reached. One range may begin where the
+ * one before it ends: where a limit stopped a call, or a page between them was written meanwhile. Errors: INVALID,
+ * NOT_FOUND, FORKED; BAD_MEMORY where memory under watch was replaced or moved; IO. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_collect_ranges(struct savepoint_write_watch *watch, struct savepoint_watch_range *ranges,
                                size_t range_capacity, size_t *range_count, struct savepoint_watch_span *span,
