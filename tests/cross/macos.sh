@@ -41,8 +41,18 @@ build() {
         bash "$root/tests/cross/dependencies.sh" "$libraries"
     PKG_CONFIG_LIBDIR=$libraries/lib/pkgconfig cmake -S "$root" -B "$tree" \
         --toolchain "$root/cmake/toolchains/macos-$1.cmake" -D CMAKE_BUILD_TYPE=RelWithDebInfo \
-        -D CMAKE_COMPILE_WARNING_AS_ERROR=ON -D SAVEPOINT_BUILD_TESTS=OFF -D SAVEPOINT_BUILD_BENCHMARKS=OFF
+        -D CMAKE_COMPILE_WARNING_AS_ERROR=ON -D CMAKE_EXPORT_COMPILE_COMMANDS=ON -D SAVEPOINT_BUILD_TESTS=OFF \
+        -D SAVEPOINT_BUILD_BENCHMARKS=OFF
     cmake --build "$tree" -j "$(nproc)"
+}
+
+# The files that only this system has; the others are looked at by tests/meta/check_linters.sh.
+lint() {
+    local files
+    mapfile -t files < <(cd "$root" && ls lib/os/*_macos.c lib/watch/mach*.c lib/watch/*_macos.c tools/*_macos.c)
+    (cd "$root" && clang-tidy --quiet -p "build/cross/macos-arm64" --warnings-as-errors='*' \
+        --extra-arg=--target=arm64-apple-macos11 --extra-arg="-isystem$zig/zig/lib/libc/include/any-macos-any" \
+        "${files[@]}") || fail "clang-tidy has something to say"
 }
 
 bash "$root/cmake/get-zig.sh" "$zig"
@@ -59,5 +69,6 @@ for architecture in arm64 x86_64; do
     needs "$tree/tools/savepoint" mach_vm_remap mach_vm_page_range_query mach_vm_page_info mach_vm_region_recurse \
         mach_make_memory_entry_64 task_threads thread_suspend sigaction fcntl
 done
+lint
 [ "$failures" -eq 0 ] || exit 1
 echo "$built programs for macOS 11 and later, arm64 and x86-64, linked (never run: no Mac here)"

@@ -8,7 +8,10 @@ cmake -S . -B "$build" -DCMAKE_C_COMPILER=clang -DCMAKE_EXPORT_COMPILE_COMMANDS=
 cmake --build "$build" --target report-page >/dev/null # cppcheck wants every file of the database
 
 status=0
-mapfile -t files < <(find format lib tools -name '*.c' | sort)
+# Files of other systems are not in the database; their cross builds look at them (tests/cross).
+mapfile -t files < <(find format lib tools -name '*.c' | sort | while read -r file; do
+    ! grep -qF "\"file\": \"$PWD/$file\"" "$build/compile_commands.json" || echo "$file"
+done)
 printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" --warnings-as-errors='*' ||
     status=1
 cppcheck --quiet --project="$build/compile_commands.json" --error-exitcode=1 --inline-suppr \
