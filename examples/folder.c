@@ -1,6 +1,4 @@
 /* folder.c - the text files of a folder and the folders in it, in an order that is always the same */
-#define _POSIX_C_SOURCE 200809L /* lstat */
-
 #include "folder.h"
 
 #include <dirent.h>
@@ -8,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "entry.h"
 #include "fnv.h"
 
 enum { FILE_BYTES_MAX = 16 << 20 };
@@ -72,20 +70,20 @@ static int is_packed(const char *name)
 /* Sorts one entry into the files, the folders, or neither. What disappears meanwhile is left out. */
 static int visit(struct list *files, struct list *folders, const char *root, const char *folder, const char *name)
 {
-    struct stat entry;
+    uint64_t bytes = 0;
     char *path = join(folder, name);
     char *full = path != NULL ? join(root, path) : NULL;
     if (full == NULL) {
         free(path);
         return ENOMEM;
     }
-    int there = lstat(full, &entry) == 0;
+    enum entry_kind kind = entry_look(full, &bytes);
     free(full);
-    if (there && S_ISDIR(entry.st_mode)) {
+    if (kind == ENTRY_FOLDER) {
         return append(folders, path, 0);
     }
-    if (there && S_ISREG(entry.st_mode) && entry.st_size > 0 && entry.st_size <= FILE_BYTES_MAX && !is_packed(name)) {
-        return append(files, path, (uint64_t)entry.st_size);
+    if (kind == ENTRY_FILE && bytes > 0 && bytes <= FILE_BYTES_MAX && !is_packed(name)) {
+        return append(files, path, bytes);
     }
     free(path);
     return 0;
