@@ -1,7 +1,7 @@
 #!/bin/bash
 # run.sh - every mutant of the write-watch is caught by the tests that its patch names
 #
-# usage: run.sh [PATCH...]    (default: all beside this script)
+# usage: run.sh [--dry-run] [PATCH...]    (default: all beside this script; a dry run only tries whether they apply)
 # A patch says what it breaks, and "Caught by: PROGRAM BACKEND FILTER" as often as tests must fail with it: BACKEND is
 # - for programs without variants; programs of their own have no FILTER and get a few tries, since races need luck.
 # The tree is copied; only what a mutant changes is built anew.
@@ -10,11 +10,22 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$root/build/mutants
 jobs=$(nproc)
+dry_run=${1:-}
+[ "$dry_run" != --dry-run ] || shift
 [ $# -gt 0 ] || set -- "$here"/*.patch
 patches=()
 for patch in "$@"; do
     patches+=("$(realpath "$patch")")
 done
+
+if [ "$dry_run" = --dry-run ]; then
+    stale=0
+    for patch in "${patches[@]}"; do
+        patch -d "$root" -p1 --fuzz 0 --dry-run -s <"$patch" || { echo "$patch does not apply"; stale=1; }
+    done
+    echo "run.sh: ${#patches[@]} mutants tried"
+    exit $stale
+fi
 
 mkdir -p "$work/tree" || exit 1
 cd "$work" || exit 1
