@@ -181,6 +181,7 @@ static void scan_denied_later(void *argument)
     watched_open(&watched, svp_watch_backend_find("uffd"), TRAP_PAGES);
     write_page(&watched, 3);
     CHECK_REARM(&watched, PAGE(3));
+    signal(SIGSEGV, SIG_DFL);
     deny(denial);
     CHECK_STATUS(try_collect(&watched, SVP_WATCH_PEEK),
                  denial->os_code == ENOTTY ? SAVEPOINT_NO_BACKEND : SAVEPOINT_BAD_MEMORY);
