@@ -3,7 +3,8 @@
 
 usage: check_platforms.py [BUILD-FOLDER]
 
-A table that begins with "event" has a column for each backend, and `tests`. A test named in the last column backs every
+A table from "event" to "tests" has a column for each backend between them (one without `tests` is of a system that
+cannot be tried here, and is not looked at). A test named in the last column backs every
 cell of its line, one named in a cell that cell: as `suite/name` (a test in the source), as `group.name` (a CTest entry
 without its variant) or as `tests/...` (a file). With a build folder CTest must run it for that backend. A cell that
 begins with "untested" needs none. And the other way round: each test of a trap is named.
@@ -48,7 +49,7 @@ def tables(text):
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
         if not line.startswith("|"):
             backends = None
-        elif cells[0] == "event":
+        elif cells[0] == "event" and cells[-1] == "tests":
             backends = [cell.strip("`") for cell in cells[1:-1]]
         elif backends is not None and not set(line) <= set("|-") and not re.fullmatch(r"\*\*[^*]+\*\*", cells[0]):
             yield number, backends, cells

@@ -1,7 +1,8 @@
 #!/bin/bash
 # run.sh - every mutant of the write-watch is caught by the tests that its patch names
 #
-# usage: run.sh [--dry-run] [PATCH...]    (default: all beside this script; a dry run only tries whether they apply)
+# usage: run.sh [--dry-run] [PATCH...]    (default: all beside this script; a dry run only tries whether they apply, and whether
+# there are such tests)
 # A patch says what it breaks, and "Caught by: PROGRAM BACKEND FILTER" as often as tests must fail with it: BACKEND is
 # - for programs without variants; programs of their own have no FILTER and get a few tries, since races need luck.
 # The tree is copied; only what a mutant changes is built anew.
@@ -18,10 +19,21 @@ for patch in "$@"; do
     patches+=("$(realpath "$patch")")
 done
 
+# tests_of PATCH: its lines "PROGRAM BACKEND FILTER".
+tests_of() {
+    sed -n 's/^Caught by: //p' "$1"
+}
+
 if [ "$dry_run" = --dry-run ]; then
     stale=0
     for patch in "${patches[@]}"; do
         patch -d "$root" -p1 --fuzz 0 --dry-run -s <"$patch" || { echo "$patch does not apply"; stale=1; }
+        while read -r program _ filter; do
+            source=$root/tests/contract/$(cut -d. -f2 <<<"$program").c
+            test=${filter#*/}
+            [ -z "$filter" ] || [ "$test" = '*' ] || grep -q "TEST(.*\b$test)" "$source" ||
+                { echo "$patch: no test is called $program $filter"; stale=1; }
+        done < <(tests_of "$patch")
     done
     echo "run.sh: ${#patches[@]} mutants tried"
     exit $stale
@@ -33,11 +45,6 @@ rm -rf tree/lib # a mutant of a run that was stopped
 tar -C "$root" --exclude=./build --exclude=./.git -cf - . | tar -xf - -C tree || exit 1
 cmake -S tree -B build -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O1 -DSAVEPOINT_TEST_RUNNERS=plain >log 2>&1 ||
     { cat log; exit 1; }
-
-# tests_of PATCH: its lines "PROGRAM BACKEND FILTER".
-tests_of() {
-    sed -n 's/^Caught by: //p' "$1"
-}
 
 # build_for PATCH...: the programs that they name.
 build_for() {
