@@ -210,6 +210,10 @@ kern_return_t em_adopt(uint64_t start, uint64_t end);
 /* ---- calls.c, calls_copy.c: parts of calls that others need */
 kern_return_t em_set_protection(uint64_t start, uint64_t end, bool maximum, vm_prot_t protection);
 void em_named_drop(struct named_entry *named);
+bool em_overflows(uint64_t address, uint64_t size);
+/* Called with the lock held, and gives it up: the new address may lie in emulated memory. */
+kern_return_t em_allocate(mach_vm_address_t *address, mach_vm_size_t size, uint64_t mask, int flags,
+                          vm_prot_t protection, vm_prot_t maximum, vm_inherit_t inheritance);
 
 /* ---- emulation.c */
 kern_return_t em_wire(uint64_t start, uint64_t end, bool wired);
