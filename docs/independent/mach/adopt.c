@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { LINE_BYTES = 8192 };
@@ -25,7 +26,7 @@ static bool next_line(struct reader *reader, char *line, size_t line_bytes)
     size_t used = 0;
     for (;;) {
         if (reader->at == reader->have) {
-            ssize_t got = read(reader->descriptor, reader->text, sizeof reader->text);
+            long got = em_syscall(SYS_read, reader->descriptor, (long)reader->text, sizeof reader->text, 0, 0, 0);
             if (got <= 0) {
                 return false;
             }
@@ -80,10 +81,9 @@ bool em_mapping_at(uint64_t address, struct em_mapping *found)
 static bool page_exists(int pagemap, uint64_t address)
 {
     uint64_t bits = 0;
-    if (pagemap < 0 || pread(pagemap, &bits, sizeof bits, (off_t)(address / HOST_PAGE * sizeof bits)) != sizeof bits) {
-        return true;
-    }
-    return (bits >> 62) != 0;
+    long offset = (long)(address / HOST_PAGE * sizeof bits);
+    long got = em_syscall(SYS_pread64, pagemap, (long)&bits, sizeof bits, offset, 0, 0);
+    return got != sizeof bits || (bits >> 62) != 0;
 }
 
 static void copy_pages(struct entry *entry)

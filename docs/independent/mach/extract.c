@@ -105,7 +105,7 @@ static bool extract_one(struct extract *extract, struct entry *source, uint64_t 
         em_entry_set_object(entry, object, offset);
         entry->needs_copy = true;
     } else {
-        em_make_shareable(source, extract->copy ? !state.options.never_true_share : symmetric_copies());
+        em_make_shareable(source, !state.options.never_true_share);
         object = source->object;
         offset = source->offset + (from - source->start);
         if (extract->copy) {

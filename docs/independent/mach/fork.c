@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct map *child; /* of the fork under way */
@@ -55,7 +56,7 @@ static void in_parent(void)
         char byte;
         close(ready[1]);
         close(life[1]);
-        while (read(ready[0], &byte, 1) < 0) {
+        while (em_syscall(SYS_read, ready[0], (long)&byte, 1, 0, 0, 0) < 0) {
         }
         close(ready[0]);
         child->life = life[0];

@@ -103,6 +103,7 @@ void em_frames_free(uint64_t frame, size_t host_pages);
 void *em_frame_data(uint64_t frame);
 int em_frame_descriptor(void);
 void em_frames_move_to_child(void); /* after fork: copies all frames into a file of the child's own */
+/* Never read(), mmap() or the like: those of the C library are the program's, and come back to us. */
 long em_syscall(long number, long a, long b, long c, long d, long e, long f);
 void *em_mmap(uint64_t address, size_t bytes, int protection, int flags, int descriptor, uint64_t offset);
 void em_mprotect(uint64_t address, size_t bytes, int protection);

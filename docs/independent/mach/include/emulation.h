@@ -38,7 +38,7 @@ struct mach_emulation_options {
     uint64_t seed;                     /* of MACH_EMULATION_COLLAPSE_RANDOM */
     size_t map_page_bytes;             /* 4096 or 16384; 0: 4096 */
     size_t object_page_bytes;          /* 4096 or 16384, not less than map_page_bytes; 0: as map_page_bytes */
-    bool never_true_share;             /* plain copies make an object DELAY, not true_share */
+    bool never_true_share;             /* remap makes an object DELAY, not true_share, as older kernels did */
     bool late_failure;                 /* VM_PROT_COPY does all its work, then returns KERN_PROTECTION_FAILURE */
     bool interpose_off;                /* munmap, mmap, mprotect, madvise of the program go past the emulation */
     mach_emulation_gap_hook *gap_hook; /* called on the calling thread, the map unlocked, all signals deliverable */
