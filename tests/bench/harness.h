@@ -74,6 +74,7 @@ struct bench_row {
     const struct bench_samples *floors; /* NULL: there is no floor */
     double wanted; /* the most that the ratio to the floor may be; without a floor, the value. 0: nothing is wanted */
 };
+#define BENCH_WANT_ZERO (-1.0) /* wanted is 0 */
 void bench_print(struct bench *bench, const struct bench_row *row);
 /* A row without figures. */
 void bench_skip(struct bench *bench, const char *case_name, const char *subject, const char *metric, const char *why);

@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "raw_watch.h"
+
 struct raw {
     uint8_t *memory; /* small pages; write here */
     size_t bytes;
     /* own */
-    int faults, pagemap;
+    struct raw_watch watch;
     struct uffd_abi_found *found;
     uint8_t *gathered;
     size_t gathered_bytes;

@@ -94,7 +94,7 @@ static void print_table_head(const struct bench *bench)
 struct figures {
     double value, low, high;
     bool has_floor, is_wanted;
-    double floor, ratio;
+    double floor, ratio, wanted;
     bool good;
 };
 
@@ -111,8 +111,9 @@ static struct figures compute(const struct bench_row *row)
         figures.ratio = figures.value / figures.floor;
     }
     /* What is wanted of a ratio says nothing where this machine has no floor. */
-    figures.is_wanted = row->wanted > 0 && figures.has_floor == (row->floors != NULL);
-    figures.good = (figures.has_floor ? figures.ratio : figures.value) <= row->wanted;
+    figures.is_wanted = row->wanted != 0 && figures.has_floor == (row->floors != NULL);
+    figures.wanted = row->wanted > 0 ? row->wanted : 0;
+    figures.good = (figures.has_floor ? figures.ratio : figures.value) <= figures.wanted;
     return figures;
 }
 
@@ -127,7 +128,7 @@ static void print_json(const struct bench *bench, const struct bench_row *row, c
         printf(",\"floor\":null,\"ratio\":null");
     }
     if (figures->is_wanted) {
-        printf(",\"wanted\":%.6g,\"ok\":%s}", row->wanted, figures->good ? "true" : "false");
+        printf(",\"wanted\":%.6g,\"ok\":%s}", figures->wanted, figures->good ? "true" : "false");
     } else {
         printf(",\"wanted\":null,\"ok\":null}");
     }
@@ -154,7 +155,7 @@ static void print_line(const struct bench *bench, const struct bench_row *row, c
         printf(" %9s %6s", "-", "-");
     }
     if (figures->is_wanted) {
-        printf(" %7.4g %s\n", row->wanted, figures->good ? "ok" : "over");
+        printf(" %7.4g %s\n", figures->wanted, figures->good ? "ok" : "over");
     } else {
         printf(" %7s\n", "-");
     }

@@ -42,7 +42,7 @@ def check(program):
     for row in result["rows"]:
         check_row(row)
     rows = [row for row in result["rows"] if "skipped" not in row]
-    assert any(row["subject"] == "savepoint" and row["ratio"] is not None for row in rows), "no row has a ratio"
+    assert any(row["ratio"] is not None for row in rows), "no row has a ratio"
     keys = [(row["case"], row["subject"], row["metric"]) for row in result["rows"]]
     assert len(keys) == len(set(keys)), "two rows tell of the same"
 

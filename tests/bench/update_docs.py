@@ -62,6 +62,48 @@ def peer_table(rows):
     return lines
 
 
+def wanted_table(rows):
+    """What is wanted of subjects that have names of their own."""
+    lines = ["| case | metric | subject | value | beside | ratio | wanted |", "|---" * 7 + "|"]
+    for row in rows:
+        if row["wanted"] is not None and row["metric"] != "lost_stores":
+            floor = "" if row["floor"] is None else f"{number(row['floor'])} {row['unit']}"
+            ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+            cells = (row["case"], f"`{row['metric']}`", row["subject"], figure(row), floor, ratio, verdict(row))
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def pair_table(rows, first, second):
+    """One line for each case and one column for each subject that has both metrics: their medians."""
+    found = {(row["case"], row["subject"], row["metric"]): row for row in rows if "skipped" not in row}
+    keys = [(row["case"], row["subject"]) for row in rows if row["metric"] == first]
+    keys = [key for key in keys if (*key, first) in found and (*key, second) in found]
+    subjects = list(dict.fromkeys(subject for _, subject in keys))
+    lines = ["", f"| case | {' | '.join(subjects)} |", "|---" * (1 + len(subjects)) + "|"]
+    for case in dict.fromkeys(case for case, _ in keys):
+        cells = [
+            f"{number(found[case, subject, first]['value'])} / {number(found[case, subject, second]['value'])}"
+            if (case, subject) in keys
+            else "-"
+            for subject in subjects
+        ]
+        lines.append(f"| {case} | {' | '.join(cells)} |")
+    return lines
+
+
+def watch_tables(rows):
+    pair = ("write_to_page_ns", "query_us")
+    raced = {row["case"] for row in rows if row["metric"] == pair[0]}
+    rest = [
+        {**row, "subject": "savepoint" if row["subject"] == "raw" else row["subject"]}
+        for row in rows
+        if ", to " not in row["case"] and not (row["case"] in raced and row["metric"] in pair)
+    ]
+    table = [line.replace("| savepoint |", "| raw |", 1) for line in peer_table(rest)]
+    return wanted_table(rows) + pair_table([row for row in rows if row["case"] in raced], *pair) + table
+
+
 def measure(name, stored):
     if stored:
         text = pathlib.Path(stored).read_text(encoding="utf-8")
@@ -69,7 +111,7 @@ def measure(name, stored):
         print(f"running bench_{name}", flush=True)
         text = subprocess.run([programs / f"bench_{name}", "--json"], check=True, capture_output=True, text=True).stdout
     rows = json.loads(text)["rows"]
-    return subject_table(rows) + peer_table(rows)
+    return watch_tables(rows) if name == "watch" else subject_table(rows) + peer_table(rows)
 
 
 def machine():
