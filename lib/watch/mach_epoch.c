@@ -102,6 +102,7 @@ static void take_snapshot(struct svp_mach_piece *piece)
         if (!svp_mach_region_find(&live, piece->start) || live.wired) {
             break;
         }
+        piece->end = live.end < piece->end ? live.end : piece->end; /* copying may divide the entry */
         piece->object = live.object;
         try_snapshot(piece);
     }
@@ -141,6 +142,7 @@ begin_epoch(const struct svp_mach_range *range, struct svp_mach_epoch *epoch, st
             return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "watch", "no memory for a write-watch");
         }
         take_snapshot(&epoch->pieces[epoch->count - 1]);
+        region.end = epoch->pieces[epoch->count - 1].end;
     }
     return SAVEPOINT_OK;
 }
