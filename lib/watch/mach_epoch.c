@@ -22,7 +22,7 @@
 #include "mach_region.h"
 #include "status.h"
 
-enum { QUERY_PAGES = 1024 /* asked about in one call, through the stack */, SNAPSHOT_TRIES = 3 };
+enum { QUERY_PAGES = 1024 /* asked about in one call, through the stack */, SNAPSHOT_TRIES = 4 };
 
 /* A part of the range that lay in one entry of the map when the epoch began. */
 struct svp_mach_piece {
@@ -93,17 +93,33 @@ static void try_snapshot(struct svp_mach_piece *piece)
     }
 }
 
-/* The first snapshot may give the live pages a new object, in front of the old one. It counts only where the object is
- * the same before and after: then it is the one that the snapshot was taken of. */
+/* Newer kernels share a plain private object between the live pages and the copy, and would give the live ones another
+ * at the next store. An object that has been named they leave in its place. */
+static void name_object(const struct svp_mach_piece *piece)
+{
+    memory_object_size_t bytes = piece->end - piece->start;
+    mach_port_t handle = MACH_PORT_NULL;
+    if (mach_make_memory_entry_64(mach_task_self(), &bytes, piece->start, VM_PROT_READ, &handle, MACH_PORT_NULL) ==
+        KERN_SUCCESS) {
+        mach_port_deallocate(mach_task_self(), handle);
+    }
+}
+
+/* The first snapshot, like naming, may give the live pages a new object, in front of the old one, and may divide their
+ * entry: the piece ends where the entry does. A snapshot counts only where the object is the same before and after:
+ * then it is the one that it was taken of. */
 static void take_snapshot(struct svp_mach_piece *piece)
 {
     struct svp_mach_region live;
     for (int i = 0; i < SNAPSHOT_TRIES && piece->snapshot == 0; i++) {
-        if (!svp_mach_region_find(&live, piece->start) || live.wired) {
+        if (i == SNAPSHOT_TRIES / 2) {
+            name_object(piece);
+        }
+        if (!svp_mach_region_find(&live, piece->start) || live.start > piece->start || live.wired) {
             break;
         }
-        piece->end = live.end < piece->end ? live.end : piece->end; /* copying may divide the entry */
         piece->object = live.object;
+        piece->end = live.end < piece->end ? live.end : piece->end;
         try_snapshot(piece);
     }
 }
@@ -136,13 +152,15 @@ static enum savepoint_status
 begin_epoch(const struct svp_mach_range *range, struct svp_mach_epoch *epoch, struct savepoint_error *error)
 {
     struct svp_mach_region region;
-    for (uintptr_t at = range->start; at < range->end && find_before(&region, at, range->end); at = region.end) {
+    uintptr_t at = range->start;
+    while (at < range->end && find_before(&region, at, range->end)) {
         if (!add_piece(epoch, &region)) {
             end_epoch(epoch);
             return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "watch", "no memory for a write-watch");
         }
-        take_snapshot(&epoch->pieces[epoch->count - 1]);
-        region.end = epoch->pieces[epoch->count - 1].end;
+        struct svp_mach_piece *piece = &epoch->pieces[epoch->count - 1];
+        take_snapshot(piece);
+        at = piece->end;
     }
     return SAVEPOINT_OK;
 }
