@@ -8,82 +8,77 @@
 /* Two that stop each other would both stand still for ever. */
 static pthread_mutex_t stopper = PTHREAD_MUTEX_INITIALIZER;
 
-static void free_list(const struct svp_mach_threads *threads)
+static bool contains(const struct svp_mach_threads *stopped, thread_act_t thread)
 {
-    for (mach_msg_type_number_t i = 0; i < threads->count; i++) {
-        if (threads->list[i] != MACH_PORT_NULL) {
-            mach_port_deallocate(mach_task_self(), threads->list[i]);
-        }
-    }
-    if (threads->count > 0) {
-        mach_vm_deallocate(mach_task_self(), (mach_vm_address_t)(uintptr_t)threads->list,
-                           threads->count * sizeof threads->list[0]);
-    }
-}
-
-static bool contains(const struct svp_mach_threads *threads, thread_act_t thread)
-{
-    for (mach_msg_type_number_t i = 0; i < threads->count; i++) {
-        if (threads->list[i] == thread) {
-            return true;
+    for (unsigned pass = 0; pass < stopped->passes; pass++) {
+        for (mach_msg_type_number_t i = 0; i < stopped->lists[pass].count; i++) {
+            if (stopped->lists[pass].threads[i] == thread) {
+                return true;
+            }
         }
     }
     return false;
 }
 
-/* Stops those of `now` that are not in `before`; returns how many. What is not stopped, the caller's own thread and
- * those that are ending, leaves the list. */
-static unsigned stop_new(struct svp_mach_threads *now, const struct svp_mach_threads *before, thread_act_t self)
+/* Stops the threads that are not stopped yet, and sets how many those were. What is not stopped by this pass, the
+ * caller's own thread and those that are ending among it, leaves its list. */
+static kern_return_t stop_once(struct svp_mach_threads *stopped, thread_act_t self, unsigned *stopped_now)
 {
-    unsigned stopped = 0;
-    for (mach_msg_type_number_t i = 0; i < now->count; i++) {
-        thread_act_t thread = now->list[i];
-        if (contains(before, thread)) {
-            continue;
-        }
-        if (thread != self && thread_suspend(thread) == KERN_SUCCESS) {
-            stopped++;
+    thread_act_array_t threads = NULL;
+    mach_msg_type_number_t count = 0;
+    kern_return_t result = task_threads(mach_task_self(), &threads, &count);
+    *stopped_now = 0;
+    if (result != KERN_SUCCESS) {
+        return result;
+    }
+    for (mach_msg_type_number_t i = 0; i < count; i++) {
+        if (threads[i] != self && !contains(stopped, threads[i]) && thread_suspend(threads[i]) == KERN_SUCCESS) {
+            ++*stopped_now;
         } else {
-            mach_port_deallocate(mach_task_self(), thread);
-            now->list[i] = MACH_PORT_NULL;
+            mach_port_deallocate(mach_task_self(), threads[i]);
+            threads[i] = MACH_PORT_NULL;
         }
     }
-    return stopped;
+    stopped->lists[stopped->passes].threads = threads;
+    stopped->lists[stopped->passes].count = count;
+    stopped->passes++;
+    return KERN_SUCCESS;
 }
 
-static void resume(const struct svp_mach_threads *threads)
+static void go(struct svp_mach_threads *stopped)
 {
-    for (mach_msg_type_number_t i = 0; i < threads->count; i++) {
-        if (threads->list[i] != MACH_PORT_NULL) {
-            thread_resume(threads->list[i]);
+    for (unsigned pass = 0; pass < stopped->passes; pass++) {
+        thread_act_array_t threads = stopped->lists[pass].threads;
+        mach_msg_type_number_t count = stopped->lists[pass].count;
+        for (mach_msg_type_number_t i = 0; i < count; i++) {
+            if (threads[i] != MACH_PORT_NULL) {
+                thread_resume(threads[i]);
+                mach_port_deallocate(mach_task_self(), threads[i]);
+            }
         }
+        mach_vm_deallocate(mach_task_self(), (mach_vm_address_t)(uintptr_t)threads, count * sizeof threads[0]);
     }
-    free_list(threads);
 }
 
 /* A thread may start another before it is stopped itself: the list is read again until it holds no new one. */
 static kern_return_t stop_all(struct svp_mach_threads *stopped, thread_act_t self)
 {
-    struct svp_mach_threads now = { NULL, 0 };
-    unsigned stopped_now;
-    do {
-        kern_return_t result = task_threads(mach_task_self(), &now.list, &now.count);
-        if (result != KERN_SUCCESS) {
-            resume(stopped);
-            return result;
-        }
-        stopped_now = stop_new(&now, stopped, self);
-        free_list(stopped);
-        *stopped = now;
-    } while (stopped_now > 0);
-    return KERN_SUCCESS;
+    kern_return_t result = KERN_SUCCESS;
+    unsigned stopped_now = 1;
+    stopped->passes = 0;
+    while (result == KERN_SUCCESS && stopped_now > 0) {
+        result = stopped->passes < SVP_MACH_THREADS_PASSES ? stop_once(stopped, self, &stopped_now) : KERN_FAILURE;
+    }
+    if (result != KERN_SUCCESS) {
+        go(stopped);
+    }
+    return result;
 }
 
 kern_return_t svp_mach_threads_stop(struct svp_mach_threads *stopped)
 {
     pthread_mutex_lock(&stopper);
     thread_act_t self = mach_thread_self();
-    *stopped = (struct svp_mach_threads){ NULL, 0 };
     kern_return_t result = stop_all(stopped, self);
     mach_port_deallocate(mach_task_self(), self);
     if (result != KERN_SUCCESS) {
@@ -94,7 +89,7 @@ kern_return_t svp_mach_threads_stop(struct svp_mach_threads *stopped)
 
 void svp_mach_threads_go(struct svp_mach_threads *stopped)
 {
-    resume(stopped);
+    go(stopped);
     pthread_mutex_unlock(&stopper);
 }
 

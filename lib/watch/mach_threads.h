@@ -4,9 +4,14 @@
 
 #include <mach/mach.h>
 
-struct svp_mach_threads { /* stopped by us */
-    thread_act_array_t list;
-    mach_msg_type_number_t count;
+enum { SVP_MACH_THREADS_PASSES = 16 };
+
+struct svp_mach_threads { /* stopped by us: the lists of the system, with MACH_PORT_NULL for the others */
+    unsigned passes;
+    struct {
+        thread_act_array_t threads;
+        mach_msg_type_number_t count;
+    } lists[SVP_MACH_THREADS_PASSES];
 };
 
 /* None but the caller's thread runs any of the program's code when this returns; a system call that another one is in
