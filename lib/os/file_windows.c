@@ -43,7 +43,8 @@ static bool describe_owner(struct owner_only *owner)
     }
     bool done = GetTokenInformation(token, TokenUser, &owner->token, sizeof owner->token, &bytes) &&
                 InitializeAcl(&owner->access.list, sizeof owner->access, ACL_REVISION) &&
-                AddAccessAllowedAce(&owner->access.list, ACL_REVISION, FILE_ALL_ACCESS, owner->token.user.User.Sid) &&
+                AddAccessAllowedAce(&owner->access.list, ACL_REVISION, FILE_GENERIC_READ | FILE_GENERIC_WRITE | DELETE,
+                                    owner->token.user.User.Sid) &&
                 InitializeSecurityDescriptor(&owner->descriptor, SECURITY_DESCRIPTOR_REVISION) &&
                 SetSecurityDescriptorDacl(&owner->descriptor, TRUE, &owner->access.list, FALSE) &&
                 SetSecurityDescriptorControl(&owner->descriptor, SE_DACL_PROTECTED, SE_DACL_PROTECTED);
