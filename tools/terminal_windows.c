@@ -128,10 +128,10 @@ bool terminal_interrupted(void)
     return interrupted != 0;
 }
 
-/* There is no signal for it: writing fails, and the end of the program tells. */
+/* There is no signal for it: writing to a pipe fails. */
 bool terminal_pipe_broken(void)
 {
-    return false;
+    return ferror(stdout) != 0 && GetFileType(handle_of(stdout)) == FILE_TYPE_PIPE;
 }
 
 bool terminal_stopped(void)
