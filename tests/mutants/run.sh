@@ -41,8 +41,8 @@ fi
 
 mkdir -p "$work/tree" || exit 1
 cd "$work" || exit 1
-rm -rf tree/lib # a mutant of a run that was stopped
-tar -C "$root" --exclude=./build --exclude=./.git -cf - . | tar -xf - -C tree || exit 1
+rm -rf tree/lib # may hold a mutant of a run that was stopped; hence also new times for all files (-m)
+tar -C "$root" --exclude=./build --exclude=./.git -cf - . | tar -xmf - -C tree || exit 1
 cmake -S tree -B build -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O1 -DSAVEPOINT_TEST_RUNNERS=plain >log 2>&1 ||
     { cat log; exit 1; }
 
@@ -97,7 +97,7 @@ for patch in "${patches[@]}"; do
         echo "$name: does not apply any more"
         survived=$((survived + 1))
         rm -rf tree/lib
-        tar -C "$root" -cf - ./lib | tar -xf - -C tree
+        tar -C "$root" -cf - ./lib | tar -xmf - -C tree
         continue
     fi
     if ! build_for "$patch"; then
