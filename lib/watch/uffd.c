@@ -125,11 +125,16 @@ static enum savepoint_status refuse_child(struct savepoint_error *error)
     return svp_status_fail(error, SAVEPOINT_FORKED, "watch", "this write-watch belongs to the parent process");
 }
 
-static void unregister(const struct svp_watch *watch, const struct uffd_abi_range *range)
+/* The kernel takes out all or nothing. Where the application has mapped a file over a part, or unmapped it, that part
+ * is found by halves and left out: nothing of it is armed. */
+static void unregister(const struct svp_watch *watch, uintptr_t start, size_t bytes)
 {
-    struct uffd_abi_range argument = *range;
-    /* May fail where the application has unmapped it all: nothing is left to disarm then. */
-    (void)ioctl(watch->faults, UFFD_ABI_UNREGISTER, &argument);
+    struct uffd_abi_range argument = { start, bytes };
+    if (ioctl(watch->faults, UFFD_ABI_UNREGISTER, &argument) != 0 && bytes > watch->page_bytes) {
+        size_t half = bytes / watch->page_bytes / 2 * watch->page_bytes;
+        unregister(watch, start, half);
+        unregister(watch, start + half, bytes - half);
+    }
 }
 
 static void uffd_close(struct svp_watch *watch)
@@ -140,7 +145,7 @@ static void uffd_close(struct svp_watch *watch)
     /* Closing the file would do, but a forked child may hold a copy of it. In a child itself, unregistering
      * would disarm the parent; the child's memory was never armed. */
     for (size_t i = 0; i < watch->range_count && !in_child(watch); i++) {
-        unregister(watch, &watch->ranges[i]);
+        unregister(watch, watch->ranges[i].start, watch->ranges[i].bytes);
     }
     free_watch(watch);
 }
@@ -252,7 +257,7 @@ uffd_add(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoin
     if (status == SAVEPOINT_OK) {
         status = arm_range(watch, start, bytes, error);
         if (status != SAVEPOINT_OK) {
-            unregister(watch, &watch->ranges[watch->range_count - 1]);
+            unregister(watch, start, bytes);
         }
     }
     if (status != SAVEPOINT_OK) {
@@ -268,7 +273,7 @@ static void uffd_remove(struct svp_watch *watch, uintptr_t start, size_t bytes)
     }
     for (size_t i = 0; i < watch->range_count; i++) {
         if (watch->ranges[i].start == start && watch->ranges[i].bytes == bytes) {
-            unregister(watch, &watch->ranges[i]);
+            unregister(watch, watch->ranges[i].start, watch->ranges[i].bytes);
             watch->ranges[i] = watch->ranges[--watch->range_count];
             return;
         }

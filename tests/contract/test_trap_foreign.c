@@ -98,6 +98,31 @@ TRAP_TEST(trap_foreign, another_watch_of_the_same_backend)
     check_alive(watched);
 }
 
+/* What the application has mapped over a part is not ours any more, and somebody else may watch it: our end is not
+ * theirs. */
+TRAP_TEST(trap_foreign, another_watch_where_it_was_mapped_over)
+{
+    unsigned char *over = page_address(watched, 5);
+    struct watched second;
+    CHECK_EQ(
+        mmap(over, 2 * watched->page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+        over);
+    if (is(watched, "signal")) { /* cannot notice: it is ours until it is removed */
+        watched_remove(watched, 0, TRAP_PAGES);
+    }
+    watched_open_on(&second, watched->backend, over, 2);
+    check_alive(&second);
+    write_page(&second, 1);
+    if (!is(watched, "signal")) {
+        watched_remove(watched, 0, TRAP_PAGES);
+    }
+    CHECK_REARM(&second, PAGE(1));
+    check_alive(&second);
+    watched_close(&second);
+    CHECK_OK(watched_add(watched, 0, TRAP_PAGES));
+    check_alive(watched);
+}
+
 /* Watches of two backends see the same writes, each at its own pace. But signal comes last: what it has closed looks
  * read-only to all others. */
 static void check_refused_after_signal(const struct watched *watched, const struct svp_watch_backend *backend)

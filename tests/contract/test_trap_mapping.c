@@ -198,6 +198,23 @@ TRAP_TEST(trap_mapping, mapped_over_in_part)
     check_alive(watched);
 }
 
+/* Of another kind, which the kernel does not let one take out of the watch: the rest must be free nevertheless. */
+TRAP_TEST(trap_mapping, mapped_over_by_a_file)
+{
+    int file = disk_file(2, 'f');
+    fill_pages(watched, 0, TRAP_PAGES, 7);
+    CHECK_REARM(watched, PAGES(0, TRAP_PAGES));
+    CHECK_EQ(mmap(page_address(watched, 5), 2 * watched->page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+                  file, 0),
+             page_address(watched, 5));
+    watched_remove(watched, 0, TRAP_PAGES);
+    struct watched other;
+    watched_open_on(&other, watched->backend, watched->memory, TRAP_PAGES);
+    check_alive(&other);
+    watched_close(&other);
+    close(file);
+}
+
 /* ---- mprotect */
 
 static void protect(const struct watched *watched, size_t first, size_t pages, int protection)
