@@ -111,6 +111,20 @@ bool __wrap_svp_file_is_at(const struct svp_file *file, const char *path)
 
 /* ---- autosaves */
 
+void autosave_open(struct world *world, const char *name, size_t pages)
+{
+    const char *path = scratch_path(name);
+    file_remove(path);
+    world_open(world, path, "compare", pages);
+}
+
+void autosave_end(struct world *world)
+{
+    world_close(world);
+    check_archive(world->path, &world->history, world->history.count, "at the end");
+    world_free(world);
+}
+
 uint64_t autosave_tick(struct savepoint *session, enum savepoint_status wanted, struct savepoint_error *error)
 {
     struct savepoint_error found = { 0 };

@@ -18,6 +18,10 @@ void clock_step(uint64_t ns);
 void disk_stick(bool stuck);
 void disk_wait_stuck(void); /* until one waits */
 
+/* A session on a new archive of that name, and its end: the archive holds the whole history. */
+void autosave_open(struct world *world, const char *name, size_t pages);
+void autosave_end(struct world *world);
+
 /* savepoint_tick, which must return `wanted`. Returns the ticket, 0 for none; `error` may be NULL. */
 uint64_t autosave_tick(struct savepoint *session, enum savepoint_status wanted, struct savepoint_error *error);
 /* Sets the interval to a second. */

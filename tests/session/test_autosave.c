@@ -4,24 +4,10 @@
 
 enum { PAGES = 8, MANY_PAGES = 1024 };
 
-static void open_new(struct world *world, const char *name)
-{
-    const char *path = scratch_path(name);
-    file_remove(path);
-    world_open(world, path, "compare", PAGES);
-}
-
-static void end(struct world *world)
-{
-    world_close(world);
-    check_archive(world->path, &world->history, world->history.count, "at the end");
-    world_free(world);
-}
-
 CHECK_TEST(autosave, taken_when_the_interval_is_over)
 {
     struct world world = { 0 };
-    open_new(&world, "interval.svp");
+    autosave_open(&world, "interval.svp", PAGES);
     CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 0); /* off */
     clock_advance(100 * SECOND);
     CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 0);
@@ -49,13 +35,13 @@ CHECK_TEST(autosave, taken_when_the_interval_is_over)
     CHECK_EQ(autosave_statistics(world.session).autosaves, 3);
     CHECK_EQ(autosave_statistics(world.session).takes_committed, 4);
     CHECK_EQ(autosave_statistics(world.session).autosaves_late, 0);
-    end(&world);
+    autosave_end(&world);
 }
 
 CHECK_TEST(autosave, the_interval_runs_from_the_end_of_the_pause_and_anew_with_each_setting)
 {
     struct world world = { 0 };
-    open_new(&world, "pause.svp");
+    autosave_open(&world, "pause.svp", PAGES);
     autosave_set(&world, 0);
     clock_advance(SECOND);
     fault_hold_worker(true);
@@ -89,7 +75,7 @@ CHECK_TEST(autosave, options_are_checked_and_copied)
     } newer = { SAVEPOINT_AUTOSAVE_OPTIONS_INIT, 1 };
     struct savepoint_autosave_options options = SAVEPOINT_AUTOSAVE_OPTIONS_INIT;
     char label[300];
-    open_new(&world, "options.svp");
+    autosave_open(&world, "options.svp", PAGES);
     newer.known.size = sizeof newer;
     CHECK_STATUS(savepoint_autosave(world.session, &newer.known, &error), SAVEPOINT_UNSUPPORTED);
     options.interval_ns = SECOND;
@@ -118,7 +104,7 @@ CHECK_TEST(autosave, options_are_checked_and_copied)
     snapshot = autosave_take(&world);
     CHECK_STR(snapshot.label, "");
     CHECK((snapshot.flags & SAVEPOINT_SNAPSHOT_SEALED) != 0);
-    end(&world);
+    autosave_end(&world);
 }
 
 /* The worker hangs in a write. Ticks go on; the caller's thread makes no file call, or autosave_tick fails. */
@@ -127,7 +113,7 @@ CHECK_TEST(autosave, a_stuck_disk_does_not_hold_the_loop)
     struct world world = { 0 };
     struct savepoint_snapshot snapshot;
     static uint8_t as_taken[PAGES * PAGE_BYTES];
-    open_new(&world, "stuck.svp");
+    autosave_open(&world, "stuck.svp", PAGES);
     autosave_set(&world, 0);
     disk_stick(true);
     world_page(&world, 1)[0] = 1;
@@ -157,7 +143,7 @@ CHECK_TEST(autosave, a_stuck_disk_does_not_hold_the_loop)
     autosave_take(&world);
     CHECK_EQ(autosave_statistics(world.session).autosaves_late, 1);
     CHECK_EQ(autosave_statistics(world.session).autosaves, 3);
-    end(&world);
+    autosave_end(&world);
 }
 
 /* A take of the application in flight puts an autosave off as well. */
@@ -166,7 +152,7 @@ CHECK_TEST(autosave, behind_a_take_of_the_application)
     struct world world = { 0 };
     uint64_t ticket = 0;
     struct savepoint_snapshot snapshot;
-    open_new(&world, "behind.svp");
+    autosave_open(&world, "behind.svp", PAGES);
     autosave_set(&world, 0);
     for (unsigned late = 1; late <= 3; late++) {
         disk_stick(true);
@@ -183,7 +169,7 @@ CHECK_TEST(autosave, behind_a_take_of_the_application)
         CHECK_OK(savepoint_wait(world.session, ticket, &snapshot, NULL));
         history_add(&world.history, &snapshot, world.memory);
     }
-    end(&world);
+    autosave_end(&world);
 }
 
 /* The worker does not even begin: an autosave above the staging budget is captured nevertheless, a take would wait. */
@@ -213,5 +199,5 @@ CHECK_TEST(autosave, staging_never_waits)
     random_fill(world.memory, MANY_PAGES * PAGE_BYTES, &seed);
     world_take(&world, SAVEPOINT_SYNC);
     CHECK(autosave_statistics(world.session).staging_waits > 0);
-    end(&world);
+    autosave_end(&world);
 }

@@ -9,20 +9,6 @@
 
 enum { PAGES = 8 };
 
-static void open_new(struct world *world, const char *name)
-{
-    const char *path = scratch_path(name);
-    file_remove(path);
-    world_open(world, path, "compare", PAGES);
-}
-
-static void end(struct world *world)
-{
-    world_close(world);
-    check_archive(world->path, &world->history, world->history.count, "at the end");
-    world_free(world);
-}
-
 /* Told once, by the next tick; the next autosave carries the pages. */
 CHECK_TEST(autosave_fails, a_failure_is_told_once_and_nothing_is_lost)
 {
@@ -33,7 +19,7 @@ CHECK_TEST(autosave_fails, a_failure_is_told_once_and_nothing_is_lost)
     } failures[] = { { FAULT_WRITE, ENOSPC, SAVEPOINT_NO_SPACE }, { FAULT_WRITE, EIO, SAVEPOINT_IO } };
     struct world world = { 0 };
     struct savepoint_error error = { 0 };
-    open_new(&world, "failure.svp");
+    autosave_open(&world, "failure.svp", PAGES);
     autosave_set(&world, 2);
     autosave_take(&world);
     autosave_take(&world);
@@ -56,7 +42,7 @@ CHECK_TEST(autosave_fails, a_failure_is_told_once_and_nothing_is_lost)
         CHECK(autosave_take(&world).changed_pages >= 1);
         CHECK_EQ(autosave_statistics(world.session).autosaves_dropped, before.autosaves_dropped + 1);
     }
-    end(&world);
+    autosave_end(&world);
 }
 
 /* A failure that meets a tick with another autosave due: first told, then taken. One of a take is its own business. */
@@ -64,7 +50,7 @@ CHECK_TEST(autosave_fails, a_failure_comes_before_what_is_due)
 {
     struct world world = { 0 };
     uint64_t ticket = 0;
-    open_new(&world, "before.svp");
+    autosave_open(&world, "before.svp", PAGES);
     autosave_set(&world, 0);
     fault_arm(FAULT_WRITE, 1, false, ENOSPC);
     CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &ticket));
@@ -86,14 +72,14 @@ CHECK_TEST(autosave_fails, a_failure_comes_before_what_is_due)
     struct savepoint_snapshot snapshot;
     CHECK_OK(savepoint_wait(world.session, ticket, &snapshot, NULL));
     history_add(&world.history, &snapshot, world.memory);
-    end(&world);
+    autosave_end(&world);
 }
 
 /* No memory for the take itself is returned at once, and the next try is an interval later. */
 CHECK_TEST(autosave_fails, no_memory)
 {
     struct world world = { 0 };
-    open_new(&world, "memory.svp");
+    autosave_open(&world, "memory.svp", PAGES);
     autosave_set(&world, 0);
     autosave_take(&world);
     world_page(&world, 3)[3] = 3;
@@ -105,14 +91,14 @@ CHECK_TEST(autosave_fails, no_memory)
     clock_advance(SECOND - 1);
     CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 0);
     CHECK_EQ(autosave_take(&world).changed_pages, 1);
-    end(&world);
+    autosave_end(&world);
 }
 
 CHECK_TEST(autosave_fails, a_failed_sync_is_told_and_then_poisons)
 {
     struct world world = { 0 };
     struct savepoint_error error = { 0 };
-    open_new(&world, "sync.svp");
+    autosave_open(&world, "sync.svp", PAGES);
     autosave_set(&world, 0);
     autosave_take(&world);
     fault_arm(FAULT_SYNC, 1, false, EIO);
@@ -134,7 +120,7 @@ CHECK_TEST(autosave_fails, a_failed_sync_is_told_and_then_poisons)
 CHECK_TEST(autosave_fails, an_archive_that_was_not_resumed)
 {
     struct world world = { 0 };
-    open_new(&world, "resume.svp");
+    autosave_open(&world, "resume.svp", PAGES);
     world_take(&world, SAVEPOINT_SYNC);
     world_close(&world);
     world_open(&world, world.path, "compare", PAGES);
@@ -144,13 +130,13 @@ CHECK_TEST(autosave_fails, an_archive_that_was_not_resumed)
     autosave_tick(world.session, SAVEPOINT_NOT_RESUMED, NULL);
     world_resume(&world);
     autosave_take(&world);
-    end(&world);
+    autosave_end(&world);
 }
 
 CHECK_TEST(autosave_fails, a_forked_child)
 {
     struct world world = { 0 };
-    open_new(&world, "child.svp");
+    autosave_open(&world, "child.svp", PAGES);
     autosave_set(&world, 0);
     clock_advance(SECOND);
     pid_t child = fork();
@@ -165,7 +151,7 @@ CHECK_TEST(autosave_fails, a_forked_child)
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
     autosave_take(&world);
-    end(&world);
+    autosave_end(&world);
 }
 
 CHECK_TEST(autosave_fails, nothing_is_taken_at_the_size_cap)
@@ -173,7 +159,7 @@ CHECK_TEST(autosave_fails, nothing_is_taken_at_the_size_cap)
     struct world world = { 0 };
     struct savepoint_error error = { 0 };
     struct savepoint_autosave_options options = SAVEPOINT_AUTOSAVE_OPTIONS_INIT;
-    open_new(&world, "cap.svp");
+    autosave_open(&world, "cap.svp", PAGES);
     options.interval_ns = SECOND;
     options.size_cap_bytes = 1;
     CHECK_EQ(autosave_statistics(world.session).archive_bytes, 0);
@@ -207,5 +193,5 @@ CHECK_TEST(autosave_fails, nothing_is_taken_at_the_size_cap)
     clock_advance(SECOND);
     autosave_tick(world.session, SAVEPOINT_LIMIT, NULL);
     bytes_free(&file);
-    end(&world);
+    autosave_end(&world);
 }

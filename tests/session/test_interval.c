@@ -5,13 +5,6 @@ enum { PAGES = 2 };
 
 #define MINUTE (60 * SECOND)
 
-static void open_new(struct world *world)
-{
-    const char *path = scratch_path("interval.svp");
-    file_remove(path);
-    world_open(world, path, "compare", PAGES);
-}
-
 static uint64_t suggest(struct world *world, uint64_t mtbf_ns)
 {
     uint64_t interval_ns = 0;
@@ -39,7 +32,7 @@ CHECK_TEST(interval, values_computed_by_hand)
 {
     struct world world = { 0 };
     uint64_t untouched = 5;
-    open_new(&world);
+    autosave_open(&world, "interval.svp", PAGES);
     CHECK_STATUS(savepoint_suggest_interval(world.session, &untouched, 60 * MINUTE, NULL), SAVEPOINT_NOT_FOUND);
     CHECK_EQ(untouched, 5);
     take_at(&world, 5 * MINUTE);
@@ -61,7 +54,7 @@ CHECK_TEST(interval, values_computed_by_hand)
 CHECK_TEST(interval, means_over_all_takes)
 {
     struct world world = { 0 };
-    open_new(&world);
+    autosave_open(&world, "interval.svp", PAGES);
     take_at(&world, 3 * SECOND);
     take_at(&world, SECOND);
     /* C = 2 s, M = 100 s: 20 (1 + 0.1 / 3 + 0.01 / 9) - 2 */
@@ -74,7 +67,7 @@ CHECK_TEST(interval, means_over_all_takes)
 CHECK_TEST(interval, never_zero)
 {
     struct world world = { 0 };
-    open_new(&world);
+    autosave_open(&world, "interval.svp", PAGES);
     world_take(&world, SAVEPOINT_SYNC); /* the clock stands still */
     CHECK_EQ(suggest(&world, 24 * 60 * MINUTE), 1);
     CHECK_EQ(suggest(&world, UINT64_MAX), 1);

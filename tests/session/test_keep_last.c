@@ -8,13 +8,6 @@
 
 enum { PAGES = 4 };
 
-static void open_new(struct world *world, const char *name)
-{
-    const char *path = scratch_path(name);
-    file_remove(path);
-    world_open(world, path, "compare", PAGES);
-}
-
 static void reopen(struct world *world)
 {
     world_close(world);
@@ -67,7 +60,7 @@ static void restore(struct world *world, size_t moment)
 CHECK_TEST(keep_last, the_newest_stay)
 {
     struct world world = { 0 };
-    open_new(&world, "newest.svp");
+    autosave_open(&world, "newest.svp", PAGES);
     autosave_set(&world, 3);
     for (int i = 0; i < 3; i++) {
         save(&world);
@@ -96,7 +89,7 @@ CHECK_TEST(keep_last, the_newest_stay)
 CHECK_TEST(keep_last, takes_of_the_application_neither_count_nor_go)
 {
     struct world world = { 0 };
-    open_new(&world, "takes.svp");
+    autosave_open(&world, "takes.svp", PAGES);
     autosave_set(&world, 2);
     world_take(&world, SAVEPOINT_SYNC);
     save(&world);
@@ -117,7 +110,7 @@ CHECK_TEST(keep_last, names_protect)
 {
     struct world world = { 0 };
     struct savepoint_snapshot saved[3];
-    open_new(&world, "names.svp");
+    autosave_open(&world, "names.svp", PAGES);
     autosave_set(&world, 0);
     for (int i = 0; i < 3; i++) {
         saved[i] = save(&world);
@@ -153,7 +146,7 @@ CHECK_TEST(keep_last, names_protect)
 CHECK_TEST(keep_last, across_sessions)
 {
     struct world world = { 0 };
-    open_new(&world, "sessions.svp");
+    autosave_open(&world, "sessions.svp", PAGES);
     for (int i = 0; i < 12; i++) {
         autosave_set(&world, i < 6 ? 0 : 4);
         save(&world);
@@ -171,7 +164,7 @@ CHECK_TEST(keep_last, across_sessions)
 CHECK_TEST(keep_last, branches)
 {
     struct world world = { 0 };
-    open_new(&world, "branches.svp");
+    autosave_open(&world, "branches.svp", PAGES);
     autosave_set(&world, 3);
     for (int i = 0; i < 3; i++) {
         save(&world);
@@ -206,7 +199,7 @@ CHECK_TEST(keep_last, an_old_head)
 {
     struct world world = { 0 };
     struct savepoint_snapshot old;
-    open_new(&world, "head.svp");
+    autosave_open(&world, "head.svp", PAGES);
     autosave_set(&world, 0);
     old = save(&world);
     save(&world);
@@ -237,7 +230,7 @@ CHECK_TEST(keep_last, many_at_once)
 {
     enum { MANY = 120 };
     struct world world = { 0 };
-    open_new(&world, "many.svp");
+    autosave_open(&world, "many.svp", PAGES);
     autosave_set(&world, 0);
     for (int i = 0; i < MANY; i++) {
         save(&world);
@@ -272,7 +265,7 @@ CHECK_TEST(keep_last, damage_below)
     struct world world = { 0 };
     struct savepoint_snapshot saved[5];
     struct savepoint_error error = { 0 };
-    open_new(&world, "damage.svp");
+    autosave_open(&world, "damage.svp", PAGES);
     autosave_set(&world, 0);
     for (int i = 0; i < 5; i++) {
         saved[i] = save(&world);
@@ -302,7 +295,7 @@ CHECK_TEST(keep_last, a_damaged_pin_keeps_all)
     static const char name[] = "keepsake";
     struct world world = { 0 };
     struct savepoint_ref pin = { .kind = SAVEPOINT_REF_PIN, .name = "keepsake" };
-    open_new(&world, "pin.svp");
+    autosave_open(&world, "pin.svp", PAGES);
     autosave_set(&world, 0);
     pin.target = save(&world).id;
     for (int i = 0; i < 3; i++) {
@@ -336,7 +329,7 @@ CHECK_TEST(keep_last, failures_of_memory_and_reading_only_put_off)
         for (uint64_t number = 1; number < 300; number++) {
             struct world world = { 0 };
             struct savepoint_snapshot snapshot;
-            open_new(&world, "put_off.svp");
+            autosave_open(&world, "put_off.svp", PAGES);
             autosave_set(&world, 0);
             for (int i = 0; i < 4; i++) {
                 save(&world);
