@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend.h"
 #include "diagnosis.h"
 #include "fail.h"
 #include "json.h"
@@ -73,18 +74,15 @@ static void print_backends(const struct diagnosis *diagnosis, const struct tool 
     struct table table;
     table_open(&table, tool, columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < diagnosis->backend_count; i++) {
-        const struct savepoint_backend *backend = &diagnosis->backends[i];
         const struct measure_costs *costs = &diagnosis->costs[i];
-        char name[TEXT_ESCAPED_BYTES], unit[TEXT_SHORT_BYTES], write[TEXT_SHORT_BYTES], clean[TEXT_SHORT_BYTES],
-            full[TEXT_SHORT_BYTES];
-        bool works = backend->available != 0;
+        char write[TEXT_SHORT_BYTES], clean[TEXT_SHORT_BYTES], full[TEXT_SHORT_BYTES];
+        struct backend_cells told;
+        backend_describe(&told, &diagnosis->backends[i]);
         const char *cells[] = {
-            text_escape(name, backend->name),
-            works ? "yes" : "no",
-            works ? text_size(unit, backend->tracking_page_bytes) : "",
-            !works                           ? ""
-            : backend->kernel_writes_counted ? "counted"
-                                             : "prepare first",
+            told.name,
+            told.works,
+            told.unit,
+            told.system_calls,
             per_page(write, costs->first_write_ns, costs->pages),
             per_page(clean, costs->clean_take_ns, costs->pages),
             per_page(full, costs->full_take_ns, costs->pages),
@@ -160,14 +158,9 @@ static void json_backends(struct json *json, const struct diagnosis *diagnosis)
 {
     json_open_array(json, "backends");
     for (size_t i = 0; i < diagnosis->backend_count; i++) {
-        const struct savepoint_backend *backend = &diagnosis->backends[i];
         const struct measure_costs *costs = &diagnosis->costs[i];
         json_open_object(json, NULL);
-        json_text(json, "name", backend->name);
-        json_bool(json, "available", backend->available != 0);
-        json_bool(json, "kernel_writes_counted", backend->kernel_writes_counted != 0);
-        json_number(json, "tracking_page_bytes", backend->tracking_page_bytes);
-        json_text(json, "detail", backend->detail);
+        backend_json(json, &diagnosis->backends[i]);
         json_number(json, "measured_pages", costs->pages);
         json_number(json, "first_write_ns", costs->first_write_ns);
         json_number(json, "clean_take_ns", costs->clean_take_ns);

@@ -1,6 +1,7 @@
 /* version.c - savepoint version: what this build can do on this machine */
 #include <stdio.h>
 
+#include "backend.h"
 #include "fail.h"
 #include "json.h"
 #include "options.h"
@@ -24,29 +25,11 @@ static const char help[] = "Examples:\n"
 
 static void print_backend(struct table *table, const struct savepoint_backend *backend)
 {
-    char name[TEXT_ESCAPED_BYTES], detail[TEXT_ESCAPED_BYTES], unit[TEXT_SHORT_BYTES];
-    bool works = backend->available != 0;
-    const char *cells[] = {
-        text_escape(name, backend->name),
-        works ? "yes" : "no",
-        works ? text_size(unit, backend->tracking_page_bytes) : "",
-        !works                           ? ""
-        : backend->kernel_writes_counted ? "counted"
-                                         : "prepare first",
-        text_escape(detail, backend->detail),
-    };
+    char detail[TEXT_ESCAPED_BYTES];
+    struct backend_cells told;
+    backend_describe(&told, backend);
+    const char *cells[] = { told.name, told.works, told.unit, told.system_calls, text_escape(detail, backend->detail) };
     table_row(table, cells);
-}
-
-static void json_backend(struct json *json, const struct savepoint_backend *backend)
-{
-    json_open_object(json, NULL);
-    json_text(json, "name", backend->name);
-    json_bool(json, "available", backend->available != 0);
-    json_bool(json, "kernel_writes_counted", backend->kernel_writes_counted != 0);
-    json_number(json, "tracking_page_bytes", backend->tracking_page_bytes);
-    json_text(json, "detail", backend->detail);
-    json_close_object(json);
 }
 
 static void print_text(const struct tool *tool)
@@ -75,7 +58,9 @@ static void print_json(void)
     json_number(&json, "format_version", SAVEPOINT_FORMAT_VERSION);
     json_open_array(&json, "backends");
     for (size_t i = 0; savepoint_backend_at(&backend, i, NULL) == SAVEPOINT_OK; i++) {
-        json_backend(&json, &backend);
+        json_open_object(&json, NULL);
+        backend_json(&json, &backend);
+        json_close_object(&json);
     }
     json_close_array(&json);
     json_end_line(&json);
