@@ -13,20 +13,10 @@ if [ ! -x "$tool" ] || [ ! -x "$simulation" ]; then
     echo "usage: kill_demo.sh TOOL GRAY_SCOTT [KILLS]" >&2
     exit 2
 fi
-seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
-RANDOM=$((seed % 32768))
 floor=$((kills < 20 ? kills : 20))
 common=(--size 128 --steps 400 --every 5 --digest)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0 skipped=0 hits=0 with_snapshots=0
-echo "SEED=$seed"
-
-problem() {
-    echo "FAIL: $case: $*"
-    failed=$((failed + 1))
-    bad=1
-}
+. "$(dirname "${BASH_SOURCE[0]}")/kill.bash"
+hits=0 with_snapshots=0
 
 # The last step that the program reported as committed; 0 for none.
 reported_step() { sed -n 's/^step \([0-9]*\): snapshot.*/\1/p' "$1" | tail -n 1 | grep . || echo 0; }
@@ -36,19 +26,6 @@ check_digests() {
     if grep '^digest [0-9a-f]\{16\} at step [0-9]*$' "$dir/out" | grep -vxFf "$dir/reference"; then
         problem "this state is not that of the uninterrupted run"
     fi
-}
-
-check_archive() {
-    local code=0 excused=0
-    "$tool" verify "$dir/a.svp" >"$dir/verify" 2>&1 || code=$?
-    if [ "$committed" -eq 0 ] && [ "$newborn" -eq 1 ] && { [ "$code" -eq 5 ] || [ ! -e "$dir/a.svp" ]; }; then
-        excused=1
-    fi
-    if [ "$code" -ne 0 ] && [ "$excused" -eq 0 ]; then
-        problem "verify: exit code $code"
-        cat "$dir/verify"
-    fi
-    [ "$code" -eq 0 ] && newborn=0
 }
 
 # A run must go on at the last step that was reported as committed, or later.
@@ -66,13 +43,7 @@ run() {
     : >"$dir/err" # now: a program killed before it was started leaves them as they are
     SAVEPOINT_WATCH=$watch "$simulation" "${common[@]}" --slow-ms 1 --archive "$dir/a.svp" --durability "$durability" \
         >"$dir/out" 2>"$dir/err" &
-    local pid=$!
-    if [ -n "$1" ]; then
-        sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"
-        kill -9 "$pid" 2>/dev/null
-    fi
-    code=0
-    wait "$pid" 2>/dev/null || code=$?
+    strike $! "$1"
     check_resume
     check_digests
     local step
@@ -131,5 +102,4 @@ if [ "$hits" -lt "$floor" ]; then
     echo "FAIL: only $hits kills struck a running program; $floor are wanted"
     failed=$((failed + 1))
 fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ] && { [ "$skipped" -eq 0 ] || exit 77; }
+finish

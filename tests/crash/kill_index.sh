@@ -15,13 +15,9 @@ if [ ! -x "$tool" ] || [ ! -x "$index" ]; then
     exit 2
 fi
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-seed=${SEED:-$((RANDOM * 32768 + RANDOM))}
-RANDOM=$((seed % 32768))
 folder=${FOLDER:-/usr/share/doc}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0 skipped=0 hits=0 with_snapshots=0 walks=0
-echo "SEED=$seed"
+. "$(dirname "${BASH_SOURCE[0]}")/kill.bash"
+hits=0 with_snapshots=0 walks=0
 
 queries=(file memory version license the "of the" "is not" "all of them" "a copy of" "in the middle of" "this is"
     copyright software library "free software" "copyright holder" "general public license" "without warranty" "source code"
@@ -31,27 +27,8 @@ for query in "${queries[@]}"; do
     answers+=(--query "$query")
 done
 
-problem() {
-    echo "FAIL: $case: $*"
-    failed=$((failed + 1))
-    bad=1
-}
-
 # The state that HEAD holds: equal digests mean equal regions, byte for byte, addresses and all.
 state_of() { "$tool" log --json "$1" 2>/dev/null | sed -n '1s/.*"digest": *"\([0-9a-f]*\)".*/\1/p'; }
-
-check_archive() {
-    local code=0 excused=0
-    "$tool" verify "$dir/a.svp" >"$dir/verify" 2>&1 || code=$?
-    if [ "$committed" -eq 0 ] && [ "$newborn" -eq 1 ] && { [ "$code" -eq 5 ] || [ ! -e "$dir/a.svp" ]; }; then
-        excused=1
-    fi
-    if [ "$code" -ne 0 ] && [ "$excused" -eq 0 ]; then
-        problem "verify: exit code $code"
-        cat "$dir/verify"
-    fi
-    [ "$code" -eq 0 ] && newborn=0
-}
 
 # A start must go on at the last file that was reported as committed, or later, and with a sound index.
 check_resume() {
@@ -74,13 +51,8 @@ run() {
     : >"$dir/err" # now: a program killed before it was started leaves them as they are
     SAVEPOINT_WATCH=$watch "$index" "$dir/a.svp" "$folder" --limit 300 --slow-ms 1 "${pace[@]}" "${answers[@]}" \
         >"$dir/out" 2>"$dir/err" &
-    local pid=$! reported
-    if [ -n "$1" ]; then
-        sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"
-        kill -9 "$pid" 2>/dev/null
-    fi
-    code=0
-    wait "$pid" 2>/dev/null || code=$?
+    local reported
+    strike $! "$1"
     check_resume
     reported=$(sed -n 's/^file \([0-9]*\): snapshot.*/\1/p' "$dir/err" | tail -n 1)
     committed=$((${reported:-0} > committed ? ${reported:-0} : committed))
@@ -171,5 +143,4 @@ if [ "$hits" -lt $((kills * (3 - skipped) / 3)) ] || { [ "$skipped" -eq 0 ] && [
     echo "FAIL: too few kills struck a running program"
     failed=$((failed + 1))
 fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ] && { [ "$skipped" -eq 0 ] || exit 77; }
+finish
