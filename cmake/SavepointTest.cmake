@@ -40,6 +40,9 @@ endif()
 
 # Properties common to all CTest entries: nothing hangs, nothing that a sanitizer saw passes.
 function(savepoint_register_test name timeout labels environment)
+    if(CMAKE_CROSSCOMPILING_EMULATOR)
+        math(EXPR timeout "${timeout} * 10")
+    endif()
     set_tests_properties(${name} PROPERTIES
         TIMEOUT ${timeout}
         LABELS "${labels}"
