@@ -158,6 +158,18 @@ CHECK_TEST(epoch, a_wired_page_makes_it_falsely_clean_without_guard_a)
     CHECK_MODEL();
 }
 
+CHECK_TEST(epoch, a_wired_page_lower_in_the_object_is_enough)
+{
+    byte *memory = touched(MACH_EMULATION_KERNEL_15, MACH_EMULATION_COLLAPSE_ALWAYS, 0);
+    share_once(memory, PAGES);
+    CHECK_MACH(mach_emulation_wire(address_of(memory), vm_page_size, true));
+    byte *upper = snapshot(page_of(memory, 4), 4); /* a copy object begins at the object's first page */
+    CHECK_EQ(chain_length(upper), 0);
+    CHECK_MACH(mach_emulation_wire(address_of(memory), vm_page_size, false));
+    CHECK_EQ(chain_length(snapshot(page_of(memory, 4), 4)), 1);
+    CHECK_MODEL();
+}
+
 CHECK_TEST(epoch, a_copy_by_another_task_makes_it_falsely_clean_without_guard_b)
 {
     unsigned copy = 0;

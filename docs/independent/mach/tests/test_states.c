@@ -93,6 +93,20 @@ CHECK_TEST(states, a_wired_page_is_copied_and_reported)
     CHECK_MODEL();
 }
 
+CHECK_TEST(states, a_copy_that_is_gone_leaves_no_chain_behind)
+{
+    struct mach_emulation_options options = { .collapse = MACH_EMULATION_COLLAPSE_NEVER };
+    unsigned copy = 0;
+    fresh(&options);
+    byte *page = touched(1);
+    CHECK_MACH(mach_emulation_foreign_copy(address_of(page), vm_page_size, &copy));
+    mach_emulation_release(copy);
+    CHECK_EQ(share_mode(page), SM_COW);
+    *page = 2; /* the object is the entry's alone again, and stays */
+    CHECK_EQ(chain_length(page), 0);
+    CHECK_EQ(share_mode(page), SM_PRIVATE);
+}
+
 /* Adjacent pages registered one after the other, then written in a pattern, in each mode of collapse. */
 static void watch_many(enum mach_emulation_collapse collapse, uint64_t seed)
 {
