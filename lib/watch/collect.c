@@ -4,8 +4,9 @@
 #include "public.h"
 #include "status.h"
 
-/* Runs are fetched in batches of this many, through the stack. */
-enum { BATCH = 128 };
+/* Runs are fetched in batches of this many, through the stack. Each batch costs the signal write-watch a wait for its
+ * handlers: not too few. */
+enum { BATCH = 512 };
 
 /* Enters behind the gate: beside others where the backend can. Leaves it again unless OK is returned. */
 static enum savepoint_status enter(struct savepoint_write_watch *watch, uintptr_t start, size_t bytes,

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "fault_handler.h"
 #include "format/memory.h"
@@ -37,11 +38,16 @@ static _Atomic(struct table *) published;
 static atomic_uint phase;
 static atomic_uint in_flight[2];
 
+/* Collects that are waiting for handlers, or for the kernel. */
+static atomic_uint collects;
+enum { GIVE_WAY_TURNS = 50 };
+
 static atomic_uint withdrawals;
 /* In the thread's own block: a lazily allocated one would call malloc in the handler. */
 static _Thread_local unsigned withdrawals_seen __attribute__((tls_model("initial-exec")));
 
-/* ---- what the handler does: calls nothing but mprotect; touches only atomics, its own stack and published tables */
+/* ---- what the handler does: calls nothing but mprotect and nanosleep; touches only atomics, its own stack and
+ * published tables */
 
 static struct svp_fault_range *find_range(const struct table *table, uintptr_t address)
 {
@@ -100,8 +106,20 @@ static bool may_be_late(void)
     return late;
 }
 
+/* Many threads that fault keep the kernel's lock on the address space so busy that a collect, which needs it too, would
+ * wait for tens of milliseconds. So handlers that have not begun yet give way to it for a moment. It is a courtesy:
+ * nothing rests on it, and it ends by itself. */
+static void give_way(void)
+{
+    const struct timespec moment = { .tv_nsec = 20000 };
+    for (int turn = 0; turn < GIVE_WAY_TURNS && atomic_load(&collects) != 0; turn++) {
+        nanosleep(&moment, NULL);
+    }
+}
+
 bool svp_fault_serve(uintptr_t address, bool write_refused, svp_fault_previous *previous, struct sigaction *before)
 {
+    give_way();
     atomic_uint *flight = &in_flight[atomic_load(&phase) & 1];
     atomic_fetch_add(flight, 1);
     struct svp_fault_range *range = write_refused ? find_range(atomic_load(&published), address) : NULL;
@@ -115,22 +133,41 @@ bool svp_fault_serve(uintptr_t address, bool write_refused, svp_fault_previous *
 
 /* ---- the table */
 
+static void wait_for_phase(unsigned number)
+{
+    while (atomic_load(&in_flight[number]) != 0) {
+        sched_yield();
+    }
+}
+
+/* Handlers that begin now are counted in the current phase, so the other one only empties: it goes first. Waiting for
+ * both after a turn each would wait for handlers that began meanwhile. */
 static void settle(void)
 {
-    for (int turn = 0; turn < 2; turn++) {
-        unsigned ending = atomic_fetch_xor(&phase, 1u) & 1;
-        while (atomic_load(&in_flight[ending]) != 0) {
-            sched_yield();
-        }
-    }
+    unsigned current = atomic_load(&phase) & 1;
+    wait_for_phase(current ^ 1);
+    atomic_store(&phase, current ^ 1);
+    wait_for_phase(current);
+}
+
+void svp_fault_hold(void)
+{
+    atomic_fetch_add(&collects, 1);
+}
+
+void svp_fault_release(void)
+{
+    atomic_fetch_sub(&collects, 1);
 }
 
 void svp_fault_settle(void)
 {
     if (atomic_load(&in_flight[0]) != 0 || atomic_load(&in_flight[1]) != 0) {
+        svp_fault_hold();
         pthread_mutex_lock(&writer);
         settle();
         pthread_mutex_unlock(&writer);
+        svp_fault_release();
     }
 }
 
@@ -142,6 +179,7 @@ static void begin_child(void *unused)
     pthread_mutex_init(&writer, NULL);
     atomic_store(&in_flight[0], 0);
     atomic_store(&in_flight[1], 0);
+    atomic_store(&collects, 0);
     spare = NULL;
 }
 

@@ -43,6 +43,10 @@ void svp_fault_withdraw(struct svp_fault_range *range);
 /* Waits for the handlers that are running now, not for those that start later. */
 void svp_fault_settle(void);
 
+/* Between these two, faults that have not been served yet wait for a moment: for a collect that changes protections. */
+void svp_fault_hold(void);
+void svp_fault_release(void);
+
 /* The bits of pages [page, end) in the word of `page`; *next is the first page beyond them. */
 static inline unsigned long svp_fault_word_mask(size_t page, size_t end, size_t *next)
 {

@@ -238,7 +238,9 @@ signal_collect(struct svp_watch *watch, uintptr_t start, size_t bytes, enum svp_
         }
     }
     if (mode == SVP_WATCH_REARM && count > 0) {
+        svp_fault_hold();
         protect_runs(range, runs, count);
+        svp_fault_release();
     }
     *run_count = count;
     *resume = range->start + page * range->page_bytes;
