@@ -89,7 +89,7 @@ cross_read() {
     done
     bash "$root/tests/format/corpus.sh" "$tool" "$root/docs/independent/svp_reader.py" "$root/format/corpus"
     (
-        cd "$(mktemp -d)"
+        rm -rf "$tree/both" && mkdir "$tree/both" && cd "$tree/both"
         "$native/examples/readme"
         "$(program examples/readme)"
         "$native/examples/readme"
