@@ -29,7 +29,7 @@ if [ "$dry_run" = --dry-run ]; then
     for patch in "${patches[@]}"; do
         patch -d "$root" -p1 --fuzz 0 --dry-run -s <"$patch" || { echo "$patch does not apply"; stale=1; }
         while read -r program _ filter; do
-            source=$root/tests/contract/$(cut -d. -f2 <<<"$program").c
+            source=$root/tests/${program%%.*}/$(cut -d. -f2 <<<"$program").c
             test=${filter#*/}
             [ -z "$filter" ] || [ "$test" = '*' ] || grep -q "TEST(.*\b$test)" "$source" ||
                 { echo "$patch: no test is called $program $filter"; stale=1; }
