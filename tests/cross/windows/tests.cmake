@@ -23,8 +23,11 @@ set(backends VARIANTS SAVEPOINT_TEST_BACKEND=windows SAVEPOINT_TEST_BACKEND=comp
 foreach(name IN ITEMS test_watch test_watch_ranges)
     add(contract ${name} SOURCES contract/${name}.c contract/watch_fixture.c ${backends})
 endforeach()
+add(contract test_watch_misuse SOURCES contract/test_watch_misuse.c contract/public_fixture.c contract/watch_fixture.c
+    ${backends})
 add(contract test_watch_windows SOURCES contract/test_watch_windows.c contract/watch_fixture.c)
 add(race race_watch PROGRAM VARIANTS windows compare)
+add(race race_collects PROGRAM VARIANTS windows compare)
 add(race race_session PROGRAM VARIANTS windows compare)
 
 foreach(name IN ITEMS
