@@ -25,8 +25,8 @@ struct svp_watch {
     size_t range_count, range_capacity;
 };
 
-/* Written pages are fetched in batches of this many runs, through the stack: it is resident. No more than 512: with room
- * for more, Linux (6.18) returns a walk_end behind which it has already reported pages. */
+/* Written pages are fetched in batches of this many runs, through the stack: it is resident. No more than 512: with
+ * room for more, Linux (6.18) returns a walk_end behind which it has already reported pages. */
 enum { SCAN_BATCH = 128 };
 
 /* ---- open and close */
