@@ -47,16 +47,16 @@ def subject_table(rows):
     return lines
 
 
-def peer_table(rows):
+def peer_table(rows, own="savepoint", hidden=("raw",)):
     """One line for each case and metric that a peer has, one column for each subject; nothing without peers."""
-    peers = list(dict.fromkeys(row["subject"] for row in rows if row["subject"] not in ("savepoint", "raw")))
+    peers = list(dict.fromkeys(row["subject"] for row in rows if row["subject"] not in (own, *hidden)))
     found = {(row["case"], row["metric"], row["subject"]): row for row in rows}
     keys = dict.fromkeys((row["case"], row["metric"]) for row in rows if row["subject"] in peers)
     if not peers:
         return []
-    lines = ["", f"| case | metric | savepoint | {' | '.join(peers)} |", "|---" * (3 + len(peers)) + "|"]
+    lines = ["", f"| case | metric | {own} | {' | '.join(peers)} |", "|---" * (3 + len(peers)) + "|"]
     for case, metric in keys:
-        cells = [found.get((case, metric, subject)) for subject in ["savepoint", *peers]]
+        cells = [found.get((case, metric, subject)) for subject in [own, *peers]]
         texts = [f"{number(cell['value'])} {cell['unit']}" if cell and "skipped" not in cell else "-" for cell in cells]
         lines.append(f"| {case} | `{metric}` | {' | '.join(texts)} |")
     return lines
@@ -95,13 +95,9 @@ def pair_table(rows, first, second):
 def watch_tables(rows):
     pair = ("write_to_page_ns", "query_us")
     raced = {row["case"] for row in rows if row["metric"] == pair[0]}
-    rest = [
-        {**row, "subject": "savepoint" if row["subject"] == "raw" else row["subject"]}
-        for row in rows
-        if ", to " not in row["case"] and not (row["case"] in raced and row["metric"] in pair)
-    ]
-    table = [line.replace("| savepoint |", "| raw |", 1) for line in peer_table(rest)]
-    return wanted_table(rows) + pair_table([row for row in rows if row["case"] in raced], *pair) + table
+    rest = [row for row in rows if ", to " not in row["case"] and not (row["case"] in raced and row["metric"] in pair)]
+    both = pair_table([row for row in rows if row["case"] in raced], *pair)
+    return wanted_table(rows) + both + peer_table(rest, own="raw", hidden=())
 
 
 def measure(name, stored):
@@ -111,7 +107,11 @@ def measure(name, stored):
         print(f"running bench_{name}", flush=True)
         text = subprocess.run([programs / f"bench_{name}", "--json"], check=True, capture_output=True, text=True).stdout
     rows = json.loads(text)["rows"]
-    return watch_tables(rows) if name == "watch" else subject_table(rows) + peer_table(rows)
+    if name == "watch":
+        return watch_tables(rows)
+    if name == "collector":
+        return peer_table(rows, own="stop_the_world")[1:]
+    return subject_table(rows) + peer_table(rows)
 
 
 def machine():
