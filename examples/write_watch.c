@@ -30,13 +30,13 @@ static void draw(const void *from, const void *to)
 /* Draws what was written since the last time. When the watch fails, anything may have been written: all is drawn. */
 static void refresh(const char *what)
 {
-    struct savepoint_watch_span span = { screen[0], screen[LINES] };
+    struct savepoint_watch_span span = { screen, screen + LINES };
     struct savepoint_watch_range written[8];
     size_t count = 0;
     printf("%-15s draws:", what);
     while (span.next != span.end) {
         if (savepoint_watch_collect_ranges(watch, written, 8, &count, &span, 0, 0, &error) != SAVEPOINT_OK) {
-            draw(screen[0], screen[LINES]);
+            draw(screen, screen + LINES);
             break;
         }
         for (size_t i = 0; i < count; i++) {

@@ -41,8 +41,8 @@ build() {
         bash "$root/tests/cross/dependencies.sh" "$libraries"
     PKG_CONFIG_LIBDIR=$libraries/lib/pkgconfig cmake -S "$root" -B "$tree" \
         --toolchain "$root/cmake/toolchains/macos-$1.cmake" -D CMAKE_BUILD_TYPE=RelWithDebInfo \
-        -D CMAKE_COMPILE_WARNING_AS_ERROR=ON -D CMAKE_EXPORT_COMPILE_COMMANDS=ON -D SAVEPOINT_BUILD_TESTS=OFF \
-        -D SAVEPOINT_BUILD_BENCHMARKS=OFF
+        -D CMAKE_COMPILE_WARNING_AS_ERROR=ON -D CMAKE_EXPORT_COMPILE_COMMANDS=ON -D SAVEPOINT_BUILD_EXAMPLES=ON \
+        -D SAVEPOINT_BUILD_TESTS=OFF -D SAVEPOINT_BUILD_BENCHMARKS=OFF
     cmake --build "$tree" -j "$(nproc)"
 }
 
@@ -60,7 +60,7 @@ built=0
 for architecture in arm64 x86_64; do
     build "$architecture"
     tree=$root/build/cross/macos-$architecture
-    for program in "$tree"/tools/savepoint "$tree"/examples/{crash_resume,first_snapshot,gray_scott,readme,undo,word_index}; do
+    for program in "$tree"/tools/savepoint "$tree"/examples/{crash_resume,first_snapshot,gray_scott,readme,undo,word_index,write_watch}; do
         is_file "$program" "^Mach-O 64-bit $architecture executable"
         built=$((built + 1))
     done
