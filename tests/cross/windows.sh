@@ -128,10 +128,10 @@ done
 # refuse_second SYSTEM OTHER: while one writes, the other is told so
 refuse_second() {
     local code=0 writer
-    index "$1" "locked-$1.svp" --slow-ms 20 >/dev/null 2>&1 &
+    index "$1" "locked-$1-$2.svp" --slow-ms 20 >/dev/null 2>&1 &
     writer=$!
     sleep 1
-    index "$2" "locked-$1.svp" >/dev/null 2>locked.err || code=$?
+    index "$2" "locked-$1-$2.svp" >/dev/null 2>locked.err || code=$?
     { [ "$code" -ne 0 ] && grep -q 'another process or session is writing' locked.err; } ||
         fail "a second writer ($2 beside $1) was let in: $(cat locked.err)"
     wait "$writer" || fail "the first writer ($1) has failed"
