@@ -80,37 +80,38 @@ kern_return_t em_fault_range(uint64_t start, uint64_t end, bool write)
 
 /* ---- the handler */
 
-/* Elsewhere than on x86-64: a page that can be read can only have been stored into. */
-static bool is_write(const ucontext_t *context, uint64_t address)
+/* The right that was missing. Elsewhere than on x86-64: a page that can be read can only have been stored into. */
+static vm_prot_t access_of(const ucontext_t *context, uint64_t address)
 {
 #if defined(__x86_64__)
+    long long error = context->uc_mcontext.gregs[REG_ERR];
     (void)address;
-    return (context->uc_mcontext.gregs[REG_ERR] & 2) != 0;
+    return (error & 16) != 0 ? VM_PROT_EXECUTE : (error & 2) != 0 ? VM_PROT_WRITE : VM_PROT_READ;
 #else
     (void)context;
-    return em_pmap_allows(address, VM_PROT_READ);
+    return em_pmap_allows(address, VM_PROT_READ) ? VM_PROT_WRITE : VM_PROT_READ;
 #endif
 }
 
 /* Not in the model: memory that has just left it can be accessed by now, and then the instruction is repeated. */
-static bool is_late(uint64_t address, bool write)
+static bool is_late(uint64_t address, vm_prot_t access)
 {
     struct em_mapping mapping;
-    vm_prot_t access = write ? VM_PROT_WRITE : VM_PROT_READ;
     return em_mapping_at(address, &mapping) && mapping.start <= address && (mapping.protection & access) != 0;
 }
 
 static bool serve(uint64_t address, const ucontext_t *context)
 {
-    bool write = is_write(context, address);
+    vm_prot_t access = access_of(context, address);
+    bool write = access == VM_PROT_WRITE;
     struct entry *entry = em_map_lookup(&state.self, address);
     if (entry == NULL) {
-        return is_late(address, write);
+        return is_late(address, access);
     }
-    if (em_pmap_allows(address, write ? VM_PROT_WRITE : VM_PROT_READ)) {
+    if (em_pmap_allows(address, access)) {
         return true; /* another thread was faster */
     }
-    if (em_fault(entry, address, write) != KERN_SUCCESS) {
+    if ((entry->protection & access) == 0 || em_fault(entry, address, write) != KERN_SUCCESS) {
         return false;
     }
     state.counters.faults++;
@@ -119,15 +120,35 @@ static bool serve(uint64_t address, const ucontext_t *context)
     return true;
 }
 
+/* The program's handler runs as if the kernel had called it; without one the signal does what it does by default. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     struct sigaction action = next_action;
+    bool sent = info->si_code <= 0;
+    if ((action.sa_flags & SA_SIGINFO) == 0 && (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)) {
+        struct sigaction standard = { .sa_handler = SIG_DFL };
+        if (sent && action.sa_handler == SIG_IGN) {
+            return;
+        }
+        real_sigaction(number, &standard, NULL); /* the instruction faults again */
+        if (sent) {
+            raise(number);
+        }
+        return;
+    }
+    if ((action.sa_flags & (int)SA_RESETHAND) != 0) {
+        next_action = (struct sigaction){ .sa_handler = SIG_DFL };
+    }
+    sigset_t mask;
+    sigorset(&mask, &((const ucontext_t *)context)->uc_sigmask, &action.sa_mask);
+    if ((action.sa_flags & SA_NODEFER) == 0) {
+        sigaddset(&mask, number);
+    }
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
     if ((action.sa_flags & SA_SIGINFO) != 0) {
         action.sa_sigaction(number, info, context);
-    } else if (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN) {
-        action.sa_handler(number);
     } else {
-        real_sigaction(number, &action, NULL); /* the instruction faults again */
+        action.sa_handler(number);
     }
 }
 
@@ -181,4 +202,12 @@ int sigaction(int number, const struct sigaction *restrict action, struct sigact
         find_sigaction();
     }
     return number == SIGSEGV ? em_fault_set_next(action, old) : real_sigaction(number, action, old);
+}
+
+void (*signal(int number, void (*handler)(int)))(int)
+{
+    struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
+    struct sigaction old;
+    sigaddset(&action.sa_mask, number);
+    return sigaction(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }

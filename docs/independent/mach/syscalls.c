@@ -76,10 +76,10 @@ int pipe(int ends[2])
 
 int fstat(int descriptor, struct stat *status)
 {
-    struct stat seen;
-    long result = em_syscall(SYS_fstat, descriptor, (long)&seen, 0, 0, 0, 0);
-    if (result == 0) {
-        *status = seen;
+    void *buffer = begin((uint64_t)(uintptr_t)status, sizeof *status);
+    long result = em_syscall(SYS_fstat, descriptor, (long)(buffer == NULL ? status : buffer), 0, 0, 0, 0);
+    if (buffer != NULL) {
+        end(status, buffer, sizeof *status, result == 0 ? (long)sizeof *status : result);
     }
     return (int)result;
 }
