@@ -125,22 +125,40 @@ CHECK_TEST(epoch, an_empty_epoch_is_used_again_and_reports_twice_at_most)
     CHECK_MODEL();
 }
 
-CHECK_TEST(epoch, store_in_the_gap_is_kept_and_reported_once)
+static void store_in_gap(enum mach_emulation_gap gap, mach_vm_address_t address, mach_vm_size_t size, void *context)
 {
-    /* No mapping of live memory is replaced, so the race of A.6 has nothing to lose. */
+    (void)size;
+    if (gap == *(enum mach_emulation_gap *)context) {
+        *(byte *)(uintptr_t)address = 99;
+    }
+}
+
+/* No mapping of live memory is replaced, so the race of A.6 has nothing to lose. */
+static void store_while_the_epoch_ends(enum mach_emulation_gap gap)
+{
     struct epoch epoch;
     bool dirty[PAGES];
+    struct mach_emulation_options options = { .gap_hook = store_in_gap, .gap_context = &gap };
     byte *memory = touched(MACH_EMULATION_KERNEL_15, MACH_EMULATION_COLLAPSE_ALWAYS, 0);
     begin(&epoch, memory, PAGES);
-    memory[0] = 2;
+    *page_of(memory, 1) = 2; /* so that the copy is not empty, and not used again */
+    mach_emulation_change(&options);
     next(&epoch, dirty);
-    memory[0] = 3;
-    CHECK_EQ(memory[0], 3);
-    CHECK(dirty[0]);
+    mach_emulation_change(NULL);
+    CHECK_EQ(*memory, 99);
+    CHECK_EQ(*epoch.snapshot, 1);
+    CHECK(!dirty[0] && dirty[1]); /* the copy had been made: it is the next epoch's */
     next(&epoch, dirty);
-    CHECK(dirty[0]);
+    CHECK(dirty[0] && !dirty[1]);
     next(&epoch, dirty);
     CHECK(!dirty[0]);
+    CHECK_MODEL();
+}
+
+CHECK_TEST(epoch, a_store_while_an_epoch_ends_is_kept_and_reported_by_the_next)
+{
+    store_while_the_epoch_ends(MACH_EMULATION_GAP_COPY);
+    store_while_the_epoch_ends(MACH_EMULATION_GAP_REPLACE);
 }
 
 CHECK_TEST(epoch, a_wired_page_makes_it_falsely_clean_without_guard_a)
