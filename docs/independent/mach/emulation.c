@@ -1,6 +1,7 @@
 /* emulation.c - the state of the emulation, and the switches that tests turn */
 #include "model.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #undef mincore
@@ -79,6 +80,28 @@ static void set_options(const struct mach_emulation_options *options)
 {
     state.options = options == NULL ? (struct mach_emulation_options){ 0 } : *options;
     state.random = state.options.seed * 2 + 1;
+}
+
+static int index_of(const char *name, const char *const *names, int count)
+{
+    const char *value = getenv(name);
+    int found = 0;
+    for (int i = 0; value != NULL && i < count; i++) {
+        found = strcmp(value, names[i]) == 0 ? i : found;
+    }
+    return found;
+}
+
+/* For programs that know nothing of the emulation: the environment chooses what they start with. */
+__attribute__((constructor)) static void read_environment(void)
+{
+    static const char *const kernels[] = { "15", "range", "27" };
+    static const char *const collapses[] = { "always", "never", "random" };
+    static const char *const pages[] = { "4/4", "16/16", "4/16" };
+    int page = index_of("MACH_EMULATION_PAGES", pages, 3);
+    state.options.kernel = (enum mach_emulation_kernel)index_of("MACH_EMULATION_KERNEL", kernels, 3);
+    state.options.collapse = (enum mach_emulation_collapse)index_of("MACH_EMULATION_COLLAPSE", collapses, 3);
+    set_page_sizes(page == 1 ? 16384 : 4096, page == 0 ? 4096 : 16384);
 }
 
 /* Memory of the program becomes what it was: its own, private and anonymous, with the contents of now. */
