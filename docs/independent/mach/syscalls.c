@@ -67,7 +67,7 @@ ssize_t recv(int descriptor, void *target, size_t bytes, int flags)
 int pipe(int ends[2])
 {
     int made[2];
-    long result = em_syscall(SYS_pipe, (long)made, 0, 0, 0, 0, 0);
+    long result = em_syscall(SYS_pipe2, (long)made, 0, 0, 0, 0, 0);
     if (result == 0) {
         memcpy(ends, made, sizeof made);
     }
