@@ -318,7 +318,7 @@ probe_with(const struct svp_watch_backend *backend, const struct svp_mach_strate
             .page_bytes = vm_page_size,
             .kernel_writes_counted = true,
             .atomic_rearm = strategy->atomic_rearm,
-            .concurrent_writers_safe = true,
+            .concurrent_writers_safe = strategy->atomic_rearm, /* a system call of a stopped thread goes on */
             .concurrent_collects = true,
             .arms_memory = true,
             .exclusive = true,
