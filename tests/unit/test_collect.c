@@ -9,7 +9,7 @@
 #include "status.h"
 #include "watch/public.h"
 
-enum { PAGE = 4096, PAGES = 1024 };
+enum { PAGE = 4096, PAGES = 4096 };
 
 /* Every second page is written, always. Addresses are never looked at. */
 struct svp_watch {
