@@ -27,13 +27,31 @@ static bool enter(const void *address, size_t bytes, uint64_t *start, uint64_t *
     return false;
 }
 
+/* All but what is permanent: that stays in its place, without rights. */
+static void unmap_around(uint64_t start, uint64_t end)
+{
+    for (size_t i = em_map_above(&state.self, start); i < state.self.count && start < end; i++) {
+        const struct entry *entry = state.self.entries[i];
+        uint64_t before = entry->start < end ? entry->start : end;
+        if (start < before) {
+            em_syscall(SYS_munmap, (long)start, (long)(before - start), 0, 0, 0, 0);
+        }
+        start = entry->end;
+    }
+    if (start < end) {
+        em_syscall(SYS_munmap, (long)start, (long)(end - start), 0, 0, 0, 0);
+    }
+}
+
 int munmap(void *address, size_t bytes)
 {
     uint64_t start = 0;
     uint64_t end = 0;
     if (enter(address, bytes, &start, &end)) {
         em_map_remove(&state.self, start, end, false);
+        unmap_around(start, end);
         em_unlock();
+        return 0;
     }
     return (int)em_syscall(SYS_munmap, (long)address, (long)bytes, 0, 0, 0, 0);
 }
