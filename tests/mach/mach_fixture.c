@@ -86,9 +86,8 @@ void guarded_open(struct guarded *guarded, const struct svp_watch_backend *backe
     CHECK_OK(guarded_try(guarded));
 }
 
-void guarded_close(struct guarded *guarded)
+void guarded_end(struct guarded *guarded)
 {
-    struct mach_emulation_counters counters;
     guarded->watched.backend->close(guarded->watched.watch);
     for (size_t page = 0; page < guarded->watched.pages; page++) {
         guarded_store(guarded, page);
@@ -96,11 +95,17 @@ void guarded_close(struct guarded *guarded)
     CHECK_MEM(guarded->watched.memory, guarded->stored, bytes_of(guarded));
     CHECK_STR(mach_emulation_check(), NULL);
     CHECK_EQ(mach_vm_deallocate(mach_task_self(), guarded_page(guarded, 0), bytes_of(guarded)), KERN_SUCCESS);
+    free(guarded->stored);
+    free(guarded->seen);
+}
+
+void guarded_close(struct guarded *guarded)
+{
+    struct mach_emulation_counters counters;
+    guarded_end(guarded);
     mach_emulation_read_counters(&counters);
     CHECK_EQ(counters.entries, 0);
     CHECK_EQ(counters.objects, 0);
-    free(guarded->stored);
-    free(guarded->seen);
 }
 
 static void compare_page(struct guarded *guarded, size_t page, enum svp_watch_mode mode, bool reported)

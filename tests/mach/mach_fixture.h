@@ -26,7 +26,8 @@ void guarded_map(struct guarded *guarded, const struct svp_watch_backend *backen
 enum savepoint_status guarded_try(struct guarded *guarded); /* opens and adds; closed again where that fails */
 void guarded_open(struct guarded *guarded, const struct svp_watch_backend *backend, size_t pages);
 
-/* Ends the watch, checks that the memory is ordinary, and gives it back: nothing of the model must be left. */
+/* Ends the watch, checks that the memory is ordinary, and gives it back. Close: nothing of the model must be left. */
+void guarded_end(struct guarded *guarded);
 void guarded_close(struct guarded *guarded);
 
 void guarded_store(struct guarded *guarded, size_t page);
