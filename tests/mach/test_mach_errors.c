@@ -168,6 +168,29 @@ CHECK_TEST(mach_errors, collect_with_rearming)
     try_all_turns(&(struct step){ watch_it, rearm, collect_well });
 }
 
+/* Another task's copy makes written pages look shared, and clean, to whoever asks once only. */
+static unsigned copy;
+
+static void watch_it_copied(struct guarded *guarded)
+{
+    watch_it(guarded);
+    CHECK_EQ(mach_emulation_foreign_copy(guarded_page(guarded, 0), GUARDED * vm_page_size, &copy), KERN_SUCCESS);
+}
+
+static void collect_without_copy(struct guarded *guarded)
+{
+    guarded_store(guarded, 3);
+    mach_emulation_release(copy);
+    owed |= PAGE(3);
+    collect_well(guarded);
+}
+
+CHECK_TEST(mach_errors, collect_when_copied)
+{
+    try_all_turns(&(struct step){ watch_it_copied, peek, collect_without_copy });
+    try_all_turns(&(struct step){ watch_it_copied, rearm, collect_without_copy });
+}
+
 /* ---- mark and remove */
 
 static void mark_and_rearm(struct guarded *guarded)

@@ -31,6 +31,15 @@ static void store_in_gap(enum mach_emulation_gap gap, mach_vm_address_t address,
     stored_in_gaps |= PAGE(page);
 }
 
+/* The second half becomes an entry of its own: in the gap of the first one it is still in the old epoch. */
+static void divide(struct guarded *guarded)
+{
+    mach_vm_address_t at = guarded_page(guarded, GUARDED / 2);
+    CHECK_EQ(mach_vm_allocate(mach_task_self(), &at, GUARDED / 2 * vm_page_size, VM_FLAGS_FIXED | VM_FLAGS_OVERWRITE),
+             KERN_SUCCESS);
+    guarded_changed(guarded, GUARDED / 2, GUARDED / 2);
+}
+
 CHECK_TEST(mach_gaps, stores_while_a_snapshot_is_taken)
 {
     unsigned before = gaps_seen[MACH_EMULATION_GAP_COPY];
@@ -41,6 +50,7 @@ CHECK_TEST(mach_gaps, stores_while_a_snapshot_is_taken)
             continue;
         }
         guarded_map(&guarded, backend, GUARDED);
+        divide(&guarded);
         set_hook(store_in_gap, &guarded);
         CHECK_OK(guarded_try(&guarded));
         set_hook(NULL, NULL);
