@@ -9,9 +9,14 @@ cd "$root" || exit 1
 
 require "install packages" bash cmake/install-packages.sh deep
 
+require "configure dev" cmake --preset dev
+require "build dev" cmake --build --preset dev -j "$jobs"
+suite "deep tests" build/dev -L '^deep$'
+
+# What looks at the source has no use for a sanitizer.
 require "configure asan" cmake --preset asan
 require "build asan" cmake --build --preset asan -j "$jobs"
-suite "asan tests" build/asan -L '^(quick|deep)$'
+suite "asan tests" build/asan -L '^quick$' -LE '^(meta|mutants)$'
 
 require "configure tsan" cmake --preset tsan
 require "build tsan" cmake --build --preset tsan -j "$jobs"
