@@ -13,10 +13,10 @@ require "configure dev" cmake --preset dev
 require "build dev" cmake --build --preset dev -j "$jobs"
 suite "deep tests" build/dev -L '^deep$'
 
-# What looks at the source has no use for a sanitizer.
+# Not what looks at the source, and each test with one runner: the sanitizer has no use for more.
 require "configure asan" cmake --preset asan
 require "build asan" cmake --build --preset asan -j "$jobs"
-suite "asan tests" build/asan -L '^quick$' -LE '^(meta|mutants)$'
+suite "asan tests" build/asan -L '^quick$' -LE '^(meta|mutants|criterion)$'
 
 require "configure tsan" cmake --preset tsan
 require "build tsan" cmake --build --preset tsan -j "$jobs"
