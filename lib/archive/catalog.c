@@ -88,6 +88,9 @@ load_chain(struct svp_catalog *catalog, unsigned type, uint64_t newest, struct s
         status = read_link(catalog, &body, type, &at, error);
         if (status == SAVEPOINT_CORRUPT) {
             catalog->chain_damaged = true;
+            if (type == SVP_TOMBSTONE && catalog->tombstone_damage == 0) {
+                catalog->tombstone_damage = here;
+            }
             at = here;
             status = step_over(catalog, &at, type, error);
         } else if (type == SVP_REF && !catalog->chain_damaged) {

@@ -21,8 +21,9 @@ struct svp_catalog {
     size_t certain_refs;  /* so many of them are in force; the others may have been moved by one that is damaged */
     size_t dropped_count; /* COMMIT offsets of dropped snapshots, ascending */
     uint64_t *dropped;
-    bool chain_damaged;     /* a reference or a tombstone is */
-    uint64_t damage_offset; /* of the last COMMIT, REF or TOMBSTONE in the file that was found damaged so far */
+    bool chain_damaged;        /* a reference or a tombstone is */
+    uint64_t tombstone_damage; /* of the last TOMBSTONE in the file that is damaged; 0: none is */
+    uint64_t damage_offset;    /* of the last COMMIT, REF or TOMBSTONE in the file that was found damaged so far */
     struct svp_survey survey;
 };
 

@@ -91,6 +91,18 @@ fail_uncertain(const struct svp_catalog *catalog, const char *name, struct savep
                          catalog->source->path, name);
 }
 
+/* A snapshot before a damaged tombstone may have been dropped by it, and is then not what was meant by ~. */
+static enum savepoint_status check_kept(const struct svp_catalog *catalog, const struct savepoint_snapshot *snapshot,
+                                        const char *name, struct savepoint_error *error)
+{
+    if (snapshot->file_offset >= catalog->tombstone_damage) {
+        return SAVEPOINT_OK;
+    }
+    return svp_status_at(error, SAVEPOINT_CORRUPT, catalog->tombstone_damage, "find",
+                         "%s: a damaged record may have dropped ancestors of '%.80s': name the one you want by id",
+                         catalog->source->path, name);
+}
+
 static enum savepoint_status find_by_walk(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                           const char *name, struct savepoint_error *error)
 {
@@ -195,6 +207,7 @@ enum savepoint_status svp_catalog_find(struct svp_catalog *catalog, struct savep
             return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "%s: '%.80s' has only %llu kept ancestors",
                                    catalog->source->path, name, (unsigned long long)i);
         }
+        status = status == SAVEPOINT_OK ? check_kept(catalog, &found, name, error) : status;
     }
     if (status == SAVEPOINT_OK) {
         *snapshot = found;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # verify.sh - savepoint verify: clean, torn and damaged archives
 . "$(dirname "$0")/cli.bash"
-make linear torn damaged
+make linear torn damaged autosave
 
 run 0 verify linear.svp
 silent err
@@ -50,6 +50,16 @@ run 6 restore record.svp one # the lost one may have been called so, too
 has err 'name the one you want by id'
 run 1 log --all --json record.svp
 run 0 restore record.svp "$(tail -n 1 out | grep -o '"id":"[0-9a-f]*' | cut -d '"' -f 4)"
+
+# The record that drops a snapshot: that one is back, and may be in the way of those counted from HEAD.
+cp autosave.svp dropped.svp
+tombstones=$(od -An -v -tx1 autosave.svp | tr -d ' \n' | grep -bo '895356500d0a1a0a0800' | cut -d : -f 1)
+flip dropped.svp $(($(echo "$tombstones" | tail -n 1) / 2 + 64))
+run 1 verify dropped.svp
+run 0 show dropped.svp HEAD
+run 6 show dropped.svp HEAD~1
+has err 'may have dropped ancestors of .HEAD.: name the one you want by id'
+run 6 restore dropped.svp 'HEAD~2'
 
 # The end of the newest transaction: a copy of what lies before is an archive to go on with.
 cp linear.svp end.svp
