@@ -160,13 +160,14 @@ static int walk_all(struct log *log)
 /* Counting the other branches costs nothing once the walk has met every ancestor. */
 static void print_summary(const struct log *log)
 {
-    uint64_t others = log->archive.info.snapshot_count - log->kept;
+    uint64_t counted = log->archive.info.snapshot_count;
+    uint64_t others = counted > log->kept ? counted - log->kept : 0; /* less where the record of a drop is damaged */
     if (log->all && log->complete && others > 0) {
         fail_warn(log->tool, log->archive.path,
                   "%" PRIu64
                   " more snapshot%s cannot be listed: damage took %s own record%s. 'savepoint verify' tells where",
                   others, others == 1 ? "" : "s", others == 1 ? "its" : "their", others == 1 ? "" : "s");
-    } else if (log->archive.info.snapshot_count == 0) {
+    } else if (counted == 0) {
         fail_note(log->tool, log->archive.path, "no snapshots yet");
     } else if (!log->all && log->complete && others > 0) {
         printf("%" PRIu64 " snapshot%s on other branches (--all)\n", others, others == 1 ? "" : "s");

@@ -56,6 +56,8 @@ cp autosave.svp dropped.svp
 tombstones=$(od -An -v -tx1 autosave.svp | tr -d ' \n' | grep -bo '895356500d0a1a0a0800' | cut -d : -f 1)
 flip dropped.svp $(($(echo "$tombstones" | tail -n 1) / 2 + 64))
 run 1 verify dropped.svp
+run 1 log --all dropped.svp
+lacks err 'cannot be listed'
 run 0 show dropped.svp HEAD
 run 6 show dropped.svp HEAD~1
 has err 'may have dropped ancestors of .HEAD.: name the one you want by id'
