@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive/ref_set.h"
 #include "format/memory.h"
 #include "status.h"
 
@@ -14,20 +15,10 @@ static int order_offsets(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static bool ref_known(const struct svp_catalog *catalog, const struct svp_ref *ref)
-{
-    for (size_t i = 0; i < catalog->ref_count; i++) {
-        if (catalog->refs[i].kind == ref->kind && strcmp(catalog->refs[i].name, ref->name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Reads one record of a chain that leads back through the file, as `type`, into the catalog; *offset becomes the one
  * before. */
-static enum savepoint_status read_link(struct svp_catalog *catalog, struct svp_buffer *body, unsigned type,
-                                       uint64_t *offset, struct savepoint_error *error)
+static enum savepoint_status read_link(struct svp_catalog *catalog, struct svp_ref_set *known, struct svp_buffer *body,
+                                       unsigned type, uint64_t *offset, struct savepoint_error *error)
 {
     struct svp_record record;
     struct svp_ref ref = { 0 };
@@ -53,13 +44,14 @@ static enum savepoint_status read_link(struct svp_catalog *catalog, struct svp_b
             catalog->dropped = grown;
             catalog->dropped[catalog->dropped_count++] = tombstone.commit;
         }
-    } else if (ref.kind == SVP_REF_HEAD || ref_known(catalog, &ref)) {
+    } else if (ref.kind == SVP_REF_HEAD || svp_ref_set_has(known, catalog->refs, &ref)) {
         return SAVEPOINT_OK;
     } else {
         grown = svp_memory_resize(catalog->refs, catalog->ref_count + 1, sizeof *catalog->refs);
         if (grown != NULL) {
             catalog->refs = grown;
             catalog->refs[catalog->ref_count++] = ref;
+            grown = svp_ref_set_add(known, catalog->refs, catalog->ref_count - 1) ? grown : NULL;
         }
     }
     return grown != NULL ? SAVEPOINT_OK
@@ -81,11 +73,12 @@ step_over(struct svp_catalog *catalog, uint64_t *offset, unsigned type, struct s
 static enum savepoint_status
 load_chain(struct svp_catalog *catalog, unsigned type, uint64_t newest, struct savepoint_error *error)
 {
+    struct svp_ref_set known = { 0 };
     struct svp_buffer body = { 0 };
     enum savepoint_status status = SAVEPOINT_OK;
     for (uint64_t at = newest; status == SAVEPOINT_OK && at != 0;) {
         uint64_t here = at;
-        status = read_link(catalog, &body, type, &at, error);
+        status = read_link(catalog, &known, &body, type, &at, error);
         if (status == SAVEPOINT_CORRUPT) {
             catalog->chain_damaged = true;
             if (type == SVP_TOMBSTONE && catalog->tombstone_damage == 0) {
@@ -97,6 +90,7 @@ load_chain(struct svp_catalog *catalog, unsigned type, uint64_t newest, struct s
             catalog->certain_refs = catalog->ref_count;
         }
     }
+    svp_ref_set_close(&known);
     svp_buffer_free(&body);
     return status;
 }

@@ -6,7 +6,7 @@
 #include "crash_fixture.h"
 #include "fault.h"
 
-enum { PAGES = 2, SNAPSHOTS = 3, CALLS_MAX = 2000 };
+enum { PAGES = 2, SNAPSHOTS = 3, CALLS_MAX = 2000, NAMES = 70 };
 
 /* Three snapshots, closed. */
 static void make(struct world *world, const char *path)
@@ -99,6 +99,23 @@ CHECK_TEST(refs, a_label_is_set_moved_and_deleted)
     CHECK_OK(set(path, SAVEPOINT_REF_LABEL, "best", id_of(&world, 1), NULL));
     check_target(path, SAVEPOINT_REF_LABEL, "best", id_of(&world, 1), 2);
     check_archive(path, &world.history, SNAPSHOTS, "labelled");
+    world_free(&world);
+}
+
+CHECK_TEST(refs, of_many_names_each_keeps_its_newest_target)
+{
+    struct world world;
+    char name[16];
+    const char *path = scratch_path("many.svp");
+    make(&world, path);
+    for (int i = 0; i < 2 * NAMES; i++) { /* all are moved once */
+        snprintf(name, sizeof name, "n-%d", i % NAMES);
+        CHECK_OK(set(path, SAVEPOINT_REF_LABEL, name, id_of(&world, (size_t)(i / NAMES + i % 2)), NULL));
+    }
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "n-%d", i);
+        check_target(path, SAVEPOINT_REF_LABEL, name, id_of(&world, (size_t)(1 + i % 2)), NAMES);
+    }
     world_free(&world);
 }
 
