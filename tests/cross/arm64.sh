@@ -1,6 +1,7 @@
 #!/bin/bash
 # arm64.sh - savepoint for Linux on 64-bit ARM: built, tested under qemu, and each system reads what the other one wrote
 #
+# usage: arm64.sh [all]    all: the longest property tests, too
 # qemu's user mode runs programs of another processor on this kernel. It has no userfaultfd, so the tests run over
 # `signal` and `compare`; what the kernel does to memory under watch is not its business (contract.test_trap_*).
 set -euo pipefail
@@ -22,6 +23,8 @@ declare -A lacking=(
 )
 by_test=(contract/test_watch_kernel contract/test_watch_ranges contract/test_watch_cases contract/test_watch_choose
     property/test_cases)
+long='|^property\.test_(diff|exhaustive|history)\.'
+[ "${1:-}" != all ] || long=""
 passed=0
 lacked=0
 
@@ -65,7 +68,7 @@ run_singly() {
 
 run_tests() {
     local but log=$tree/ctest.log
-    but="^($(IFS='|' && echo "${by_test[*]}" | tr / .))\\.|\\.uffd\\.|^contract\\.test_trap_"
+    but="^($(IFS='|' && echo "${by_test[*]}" | tr / .))\\.|\\.uffd\\.|^contract\\.test_trap_$long"
     ctest --test-dir "$tree" --no-tests=error --output-on-failure -j "$(nproc)" -L '^plain$' \
         -R '^(unit|support|format|contract|property|session)\.' -E "$but" | tee "$log"
     if grep -F '***Skipped' "$log"; then
