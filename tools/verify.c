@@ -99,7 +99,10 @@ static void advise_writer(const struct archive *archive)
         return;
     }
     if (info->damage_offset < info->committed_bytes) {
-        fail_note(archive->tool, archive->path, "no program can write to it any more; start a new archive");
+        bool in_header = info->damage_offset == 0;
+        if (in_header || info->damage_offset >= info->sealed_bytes) { /* else a name or a drop is lost: they go on */
+            fail_note(archive->tool, archive->path, "no program can write to it any more; start a new archive");
+        }
         return;
     }
     fail_note(archive->tool, archive->path,

@@ -56,12 +56,21 @@ cp autosave.svp dropped.svp
 tombstones=$(od -An -v -tx1 autosave.svp | tr -d ' \n' | grep -bo '895356500d0a1a0a0800' | cut -d : -f 1)
 flip dropped.svp $(($(echo "$tombstones" | tail -n 1) / 2 + 64))
 run 1 verify dropped.svp
+lacks err 'no program can write'
+run 0 label dropped.svp newest HEAD
 run 1 log --all dropped.svp
 lacks err 'cannot be listed'
 run 0 show dropped.svp HEAD
 run 6 show dropped.svp HEAD~1
 has err 'may have dropped ancestors of .HEAD.: name the one you want by id'
 run 6 restore dropped.svp 'HEAD~2'
+
+# The header of the archive: everything is read, and nothing more written.
+cp linear.svp header.svp
+flip header.svp 70
+run 1 verify header.svp
+has err 'no program can write to it any more'
+run 6 label header.svp newest HEAD
 
 # The end of the newest transaction: a copy of what lies before is an archive to go on with.
 cp linear.svp end.svp
