@@ -1,4 +1,5 @@
-/* survey.c - where a file's snapshots, indexes, references and tombstones stand, found without following a chain */
+/* survey.c - where a file's snapshots, indexes, region tables, references and tombstones stand, found without following
+ * a chain */
 #include "archive/survey.h"
 
 #include "archive/scan.h"
@@ -19,7 +20,7 @@ void svp_survey_close(struct svp_survey *survey)
 static bool note(struct svp_survey *survey, const struct svp_record *record)
 {
     if (record->type != SVP_COMMIT && record->type != SVP_INDEX && record->type != SVP_REF &&
-        record->type != SVP_TOMBSTONE) {
+        record->type != SVP_TOMBSTONE && record->type != SVP_REGIONS) {
         return true;
     }
     if (survey->count == survey->capacity) {

@@ -8,8 +8,8 @@
 
 #include "archive/source.h"
 
-/* Each COMMIT, REF and TOMBSTONE names the one before it, and a COMMIT its INDEX: where one is damaged, what it led to
- * is found by this. */
+/* Each COMMIT, REF and TOMBSTONE names the one before it, a COMMIT its INDEX and REGIONS: where one is damaged, what it
+ * led to is found by this. */
 struct svp_survey {
     bool done;
     size_t count, capacity;

@@ -88,17 +88,32 @@ static enum savepoint_status allocate(struct savepoint *session, struct savepoin
     return SAVEPOINT_OK;
 }
 
-/* Region ids are never used twice in a history. */
+/* Region ids are never used twice in a history. Where the newest table is damaged, which ones it gave is not known: it
+ * cannot have been half of those that were left. */
 static enum savepoint_status read_next_region_id(struct savepoint *session, struct savepoint_error *error)
 {
-    struct svp_region_table table = { 0 };
+    struct svp_source *source = &session->append.source;
+    uint64_t offset = session->append.end.newest_regions;
+    bool lost = false;
     enum savepoint_status status = SAVEPOINT_OK;
     session->next_region_id = 1;
-    if (session->append.end.newest_regions != 0) {
-        status = svp_source_regions(&session->append.source, &table, session->append.end.newest_regions, error);
+    while (offset != 0) {
+        struct svp_region_table table = { 0 };
+        status = svp_source_regions(source, &table, offset, error);
         session->next_region_id = status == SAVEPOINT_OK ? table.next_id : 1;
+        svp_regions_free(&table);
+        if (status != SAVEPOINT_CORRUPT) {
+            break;
+        }
+        lost = true;
+        status = svp_survey_before(&session->catalog.survey, source, &offset, SVP_REGIONS, offset, error);
+        if (status != SAVEPOINT_OK) {
+            break;
+        }
     }
-    svp_regions_free(&table);
+    if (lost) {
+        session->next_region_id += (UINT32_MAX - session->next_region_id) / 2;
+    }
     return status;
 }
 
