@@ -125,16 +125,21 @@ done
 
 # ---- one writer, wherever the other is
 
-# refuse_second SYSTEM OTHER: while one writes, the other is told so
+# refuse_second SYSTEM OTHER: while one writes, the other is told so; the first is slow enough for the start of Wine
 refuse_second() {
-    local code=0 writer
-    index "$1" "locked-$1-$2.svp" --slow-ms 20 >/dev/null 2>&1 &
+    local code=0 writer archive=locked-$1-$2.svp
+    index "$1" "$archive" --slow-ms 500 >/dev/null 2>&1 &
     writer=$!
-    sleep 1
-    index "$2" "locked-$1-$2.svp" >/dev/null 2>locked.err || code=$?
+    for ((wait = 0; wait < 200; wait++)); do
+        [ ! -s "$archive" ] || break
+        sleep 0.1
+    done
+    index "$2" "$archive" >/dev/null 2>locked.err || code=$?
     { [ "$code" -ne 0 ] && grep -q 'another process or session is writing' locked.err; } ||
         fail "a second writer ($2 beside $1) was let in: $(cat locked.err)"
-    wait "$writer" || fail "the first writer ($1) has failed"
+    kill -0 "$writer" || fail "the first writer ($1) has failed"
+    pkill -9 -P "$writer" || true
+    wait "$writer" || true
 }
 refuse_second linux wine
 refuse_second wine linux
