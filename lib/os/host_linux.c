@@ -1,4 +1,4 @@
-/* host_linux.c - time, randomness and identity on Linux */
+/* host_linux.c - randomness and identity on Linux */
 #define _GNU_SOURCE
 #include "os/host.h"
 
@@ -7,25 +7,6 @@
 #include <link.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
-#include <unistd.h>
-
-static uint64_t read_clock(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
-uint64_t svp_host_time_ns(void)
-{
-    return read_clock(CLOCK_REALTIME);
-}
-
-uint64_t svp_host_monotonic_ns(void)
-{
-    return read_clock(CLOCK_MONOTONIC);
-}
 
 void svp_host_random(void *to, size_t bytes)
 {
@@ -44,11 +25,6 @@ void svp_host_random(void *to, size_t bytes)
         fill = fill * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         at[done] = (uint8_t)(fill >> 56);
     }
-}
-
-uint64_t svp_host_process(void)
-{
-    return (uint64_t)getpid();
 }
 
 const char *svp_host_abi(void)

@@ -1,38 +1,14 @@
-/* host_macos.c - time, randomness and identity on macOS */
+/* host_macos.c - randomness and identity on macOS */
 #include "os/host.h"
 
 #include <mach-o/dyld.h>
 #include <mach-o/loader.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-static uint64_t read_clock(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
-uint64_t svp_host_time_ns(void)
-{
-    return read_clock(CLOCK_REALTIME);
-}
-
-uint64_t svp_host_monotonic_ns(void)
-{
-    return read_clock(CLOCK_MONOTONIC);
-}
 
 void svp_host_random(void *to, size_t bytes)
 {
     arc4random_buf(to, bytes);
-}
-
-uint64_t svp_host_process(void)
-{
-    return (uint64_t)getpid();
 }
 
 const char *svp_host_abi(void)

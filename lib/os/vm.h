@@ -24,5 +24,6 @@ void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes);
 /* The window mapped regions are placed in by default; the start can be set by the environment variable
  * SAVEPOINT_MAP_BASE. 0: that is set, and is no multiple of 64 KiB. */
 uintptr_t svp_vm_map_base(void);
+uintptr_t svp_vm_usual_base(void); /* where the environment says nothing: free in this system's processes */
 
 #endif

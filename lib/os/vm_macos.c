@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <mach/mach.h>
 #include <mach/mach_vm.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -68,11 +66,7 @@ void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes)
     (void)bytes;
 }
 
-uintptr_t svp_vm_map_base(void)
+uintptr_t svp_vm_usual_base(void)
 {
-    const char *text = getenv("SAVEPOINT_MAP_BASE");
-    char *end = NULL;
-    unsigned long long base = text != NULL ? strtoull(text, &end, 0) : 0;
-    bool usable = text != NULL && end != text && *end == '\0' && base % 65536 == 0 && text[0] != '-';
-    return text == NULL ? (uintptr_t)MAP_BASE : usable ? (uintptr_t)base : 0;
+    return (uintptr_t)MAP_BASE;
 }

@@ -3,8 +3,6 @@
 #include "os/vm.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <windows.h>
 
 #include "os/windows.h"
@@ -63,11 +61,7 @@ void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes)
     (void)bytes;
 }
 
-uintptr_t svp_vm_map_base(void)
+uintptr_t svp_vm_usual_base(void)
 {
-    const char *text = getenv("SAVEPOINT_MAP_BASE");
-    char *end = NULL;
-    unsigned long long base = text != NULL ? strtoull(text, &end, 0) : 0;
-    bool usable = text != NULL && end != text && *end == '\0' && base % 65536 == 0 && text[0] != '-';
-    return text == NULL ? (uintptr_t)MAP_BASE : usable ? (uintptr_t)base : 0;
+    return (uintptr_t)MAP_BASE;
 }
