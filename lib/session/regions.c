@@ -94,15 +94,16 @@ static enum savepoint_status watch_of(struct savepoint *session, struct svp_watc
 static enum savepoint_status
 choose_backend(struct savepoint *session, struct svp_region *region, struct savepoint_error *error)
 {
-    bool fallback = false;
-    enum savepoint_status status = svp_watch_choose(&region->backend, &fallback, session->watch_name, region->bytes,
+    struct svp_watch_choice choice;
+    enum savepoint_status status = svp_watch_choose(&choice, session->watch_name, region->bytes,
                                                     (size_t)session->options.compare_max_bytes, error);
     if (status == SAVEPOINT_OK) {
+        region->backend = choice.backend;
         status = watch_of(session, &region->watch, region->backend, error);
     }
     if (status == SAVEPOINT_OK) {
         svp_mutex_lock(session->mutex);
-        session->statistics.flags |= fallback ? SAVEPOINT_SESSION_FALLBACK : 0;
+        session->statistics.flags |= choice.fallback ? SAVEPOINT_SESSION_FALLBACK : 0;
         strncpy(session->statistics.backend, region->backend->name, sizeof session->statistics.backend - 1);
         svp_mutex_unlock(session->mutex);
     }

@@ -76,17 +76,20 @@ static enum savepoint_status choose(struct savepoint_write_watch *watch, const s
                                     struct savepoint_error *error)
 {
     bool kernel_writes = (options->flags & SAVEPOINT_WATCH_KERNEL_WRITES) != 0;
-    enum savepoint_status status =
-        svp_watch_choose(&watch->backend, &watch->fallback, options->backend, 1, kernel_writes ? 1 : 0, error);
-    if (status == SAVEPOINT_OK) {
-        status = watch->backend->probe(&watch->caps, error);
+    struct svp_watch_choice choice;
+    enum savepoint_status status = svp_watch_choose(&choice, options->backend, 1, kernel_writes ? 1 : 0, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
     }
-    if (status == SAVEPOINT_OK && kernel_writes && !watch->caps.kernel_writes_counted) {
-        status = svp_status_fail(error, SAVEPOINT_NO_BACKEND, "watch",
-                                 "the %s write-watch does not count kernel writes, which were asked for",
-                                 watch->backend->name);
+    if (kernel_writes && !choice.caps.kernel_writes_counted) {
+        return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "watch",
+                               "the %s write-watch does not count kernel writes, which were asked for",
+                               choice.backend->name);
     }
-    return status;
+    watch->backend = choice.backend;
+    watch->caps = choice.caps;
+    watch->fallback = choice.fallback;
+    return SAVEPOINT_OK;
 }
 
 static enum savepoint_status open_backend(struct savepoint_write_watch *watch,

@@ -48,46 +48,32 @@ const struct svp_watch_backend *svp_watch_backend_find(const char *name)
     return backend;
 }
 
-static enum savepoint_status
-choose_forced(const struct svp_watch_backend **backend, const char *name, struct savepoint_error *error)
+/* Takes the backend if it works. */
+static enum savepoint_status try_backend(struct svp_watch_choice *choice, const struct svp_watch_backend *backend,
+                                         bool fallback, struct savepoint_error *error)
 {
-    const struct svp_watch_backend *found = svp_watch_backend_find(name);
-    if (found == NULL) {
-        return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "watch",
-                               "this system has no write-watch named '%s' ('savepoint doctor' lists them)", name);
-    }
-    struct svp_watch_caps caps;
-    enum savepoint_status status = found->probe(&caps, error);
+    struct svp_watch_choice tried = { .backend = backend, .fallback = fallback };
+    enum savepoint_status status = backend->probe(&tried.caps, error);
     if (status == SAVEPOINT_OK) {
-        *backend = found;
+        *choice = tried;
     }
     return status;
 }
 
-enum savepoint_status svp_watch_choose(const struct svp_watch_backend **backend, bool *fallback, const char *forced,
-                                       size_t bytes, size_t compare_max_bytes, struct savepoint_error *error)
+enum savepoint_status svp_watch_choose(struct svp_watch_choice *choice, const char *forced, size_t bytes,
+                                       size_t compare_max_bytes, struct savepoint_error *error)
 {
     if (forced != NULL && forced[0] != '\0') {
-        enum savepoint_status status = choose_forced(backend, forced, error);
-        if (status == SAVEPOINT_OK) {
-            *fallback = false;
-        }
-        return status;
+        const struct svp_watch_backend *found = svp_watch_backend_find(forced);
+        return found != NULL ? try_backend(choice, found, false, error)
+                             : svp_status_fail(error, SAVEPOINT_NO_BACKEND, "watch",
+                                               "this system has no write-watch named '%s' ('savepoint doctor' lists "
+                                               "them)",
+                                               forced);
     }
-    struct svp_watch_caps caps;
-    if (primary != NULL && primary->probe(&caps, error) == SAVEPOINT_OK) {
-        *backend = primary;
-        *fallback = false;
+    if (primary != NULL && try_backend(choice, primary, false, error) == SAVEPOINT_OK) {
         return SAVEPOINT_OK;
     }
     const struct svp_watch_backend *second = bytes > compare_max_bytes ? svp_watch_backend_find("signal") : NULL;
-    if (second == NULL) {
-        second = &svp_compare_backend;
-    }
-    enum savepoint_status status = second->probe(&caps, error);
-    if (status == SAVEPOINT_OK) {
-        *backend = second;
-        *fallback = true;
-    }
-    return status;
+    return try_backend(choice, second != NULL ? second : &svp_compare_backend, true, error);
 }

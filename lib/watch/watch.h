@@ -101,11 +101,16 @@ const struct svp_watch_backend *svp_watch_backend_at(size_t index);
 /* By name, NULL where this system has none of that name. */
 const struct svp_watch_backend *svp_watch_backend_find(const char *name);
 
+struct svp_watch_choice {
+    const struct svp_watch_backend *backend;
+    struct svp_watch_caps caps; /* what its probe found */
+    bool fallback;              /* the primary of the system is missing */
+};
+
 /* The backend for a region of `bytes`: `forced` (NULL or empty: not forced) must work or NO_BACKEND is
  * returned; else the primary of the system if its probe succeeds; else `compare` for at most
- * compare_max_bytes; else `signal`. *fallback tells that the primary is missing. Probes are made anew on each
- * call (the caller keeps the answer). */
-enum savepoint_status svp_watch_choose(const struct svp_watch_backend **backend, bool *fallback, const char *forced,
-                                       size_t bytes, size_t compare_max_bytes, struct savepoint_error *error);
+ * compare_max_bytes; else `signal`. Probes are made anew on each call (the caller keeps the answer). */
+enum savepoint_status svp_watch_choose(struct svp_watch_choice *choice, const char *forced, size_t bytes,
+                                       size_t compare_max_bytes, struct savepoint_error *error);
 
 #endif

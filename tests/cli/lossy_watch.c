@@ -76,30 +76,26 @@ do_nothing(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepo
     return SAVEPOINT_OK;
 }
 
-enum savepoint_status
-__real_svp_watch_choose(const struct svp_watch_backend **backend, bool *fallback, const char *forced, size_t bytes,
-                        size_t compare_max_bytes, struct savepoint_error *error);
-enum savepoint_status
-__wrap_svp_watch_choose(const struct svp_watch_backend **backend, bool *fallback, const char *forced, size_t bytes,
-                        size_t compare_max_bytes, struct savepoint_error *error);
-enum savepoint_status
-__wrap_svp_watch_choose(const struct svp_watch_backend **backend, bool *fallback, const char *forced, size_t bytes,
-                        size_t compare_max_bytes, struct savepoint_error *error)
+enum savepoint_status __real_svp_watch_choose(struct svp_watch_choice *choice, const char *forced, size_t bytes,
+                                              size_t compare_max_bytes, struct savepoint_error *error);
+enum savepoint_status __wrap_svp_watch_choose(struct svp_watch_choice *choice, const char *forced, size_t bytes,
+                                              size_t compare_max_bytes, struct savepoint_error *error);
+enum savepoint_status __wrap_svp_watch_choose(struct svp_watch_choice *choice, const char *forced, size_t bytes,
+                                              size_t compare_max_bytes, struct savepoint_error *error)
 {
-    const struct svp_watch_backend *chosen = NULL;
-    enum savepoint_status status = __real_svp_watch_choose(&chosen, fallback, forced, bytes, compare_max_bytes, error);
+    enum savepoint_status status = __real_svp_watch_choose(choice, forced, bytes, compare_max_bytes, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    if (real != NULL && real != chosen) {
+    if (real != NULL && real != choice->backend) {
         abort();
     }
-    real = chosen;
+    real = choice->backend;
     faulty = *real;
     faulty.collect = collect;
     faulty.remove = remove_range;
     faulty.prepare = fault_is("prepare") ? do_nothing : real->prepare;
-    *backend = &faulty;
+    choice->backend = &faulty;
     return SAVEPOINT_OK;
 }
 

@@ -64,21 +64,10 @@ static enum savepoint_status collect(struct svp_watch *watch, uintptr_t start, s
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status probe(struct svp_watch_caps *caps, struct savepoint_error *error)
-{
-    enum savepoint_status status = world.real->probe(caps, error);
-    if (status == SAVEPOINT_OK && world.page_bytes != 0) {
-        caps->page_bytes = world.page_bytes;
-    }
-    return status;
-}
-
-enum savepoint_status
-__wrap_svp_watch_choose(const struct svp_watch_backend **backend, bool *fallback, const char *forced, size_t bytes,
-                        size_t compare_max_bytes, struct savepoint_error *error);
-enum savepoint_status
-__wrap_svp_watch_choose(const struct svp_watch_backend **backend, bool *fallback, const char *forced, size_t bytes,
-                        size_t compare_max_bytes, struct savepoint_error *error)
+enum savepoint_status __wrap_svp_watch_choose(struct svp_watch_choice *choice, const char *forced, size_t bytes,
+                                              size_t compare_max_bytes, struct savepoint_error *error);
+enum savepoint_status __wrap_svp_watch_choose(struct svp_watch_choice *choice, const char *forced, size_t bytes,
+                                              size_t compare_max_bytes, struct savepoint_error *error)
 {
     (void)forced;
     (void)bytes;
@@ -86,9 +75,7 @@ __wrap_svp_watch_choose(const struct svp_watch_backend **backend, bool *fallback
     (void)error;
     world.backend = *world.real;
     world.backend.collect = collect;
-    world.backend.probe = probe;
-    *backend = &world.backend;
-    *fallback = false;
+    *choice = (struct svp_watch_choice){ .backend = &world.backend };
     return SAVEPOINT_OK;
 }
 

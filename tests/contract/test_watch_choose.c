@@ -25,7 +25,6 @@ CHECK_TEST(watch_choose, backends_are_listed_in_order)
 
 CHECK_TEST(watch_choose, the_primary_comes_first)
 {
-    const struct svp_watch_backend *backend = NULL;
     struct svp_watch_caps caps;
     struct savepoint_error error;
     if (svp_watch_backend_at(0)->probe(&caps, &error) != SAVEPOINT_OK) {
@@ -33,29 +32,28 @@ CHECK_TEST(watch_choose, the_primary_comes_first)
     }
     const size_t sizes[] = { 4096, 262144, (size_t)1 << 30 };
     for (size_t i = 0; i < 3; i++) {
-        bool fallback = true;
-        CHECK_OK(svp_watch_choose(&backend, &fallback, i == 0 ? "" : NULL, sizes[i], 262144, &error));
-        CHECK_STR(backend->name, "uffd");
-        CHECK(!fallback);
+        struct svp_watch_choice choice = { .fallback = true };
+        CHECK_OK(svp_watch_choose(&choice, i == 0 ? "" : NULL, sizes[i], 262144, &error));
+        CHECK_STR(choice.backend->name, "uffd");
+        CHECK(!choice.fallback);
+        CHECK(choice.caps.kernel_writes_counted && choice.caps.atomic_rearm && choice.caps.concurrent_writers_safe &&
+              choice.caps.arms_memory && choice.caps.page_bytes == caps.page_bytes);
     }
-    CHECK(caps.kernel_writes_counted && caps.atomic_rearm && caps.concurrent_writers_safe && caps.arms_memory);
 }
 
 CHECK_TEST(watch_choose, forced_by_name)
 {
     const char *const names[] = { "signal", "compare" };
     for (size_t i = 0; i < 2; i++) {
-        const struct svp_watch_backend *backend = NULL;
-        bool fallback = true;
-        CHECK_OK(svp_watch_choose(&backend, &fallback, names[i], 4096, 262144, NULL));
-        CHECK_STR(backend->name, names[i]);
-        CHECK(!fallback);
+        struct svp_watch_choice choice = { .fallback = true };
+        CHECK_OK(svp_watch_choose(&choice, names[i], 4096, 262144, NULL));
+        CHECK_STR(choice.backend->name, names[i]);
+        CHECK(!choice.fallback);
     }
-    const struct svp_watch_backend *untouched = NULL;
-    bool fallback = true;
+    struct svp_watch_choice untouched = { .fallback = true };
     struct savepoint_error error;
-    CHECK_STATUS(svp_watch_choose(&untouched, &fallback, "mach", 4096, 262144, &error), SAVEPOINT_NO_BACKEND);
-    CHECK(untouched == NULL && fallback && strstr(error.message, "'mach'") != NULL);
+    CHECK_STATUS(svp_watch_choose(&untouched, "mach", 4096, 262144, &error), SAVEPOINT_NO_BACKEND);
+    CHECK(untouched.backend == NULL && untouched.fallback && strstr(error.message, "'mach'") != NULL);
 }
 
 /* ---- a kernel or sandbox without the primary, played by a system call filter in a child */
@@ -99,19 +97,18 @@ static void choose_without_the_primary(void *argument)
     CHECK_STATUS(error.status, SAVEPOINT_NO_BACKEND);
     CHECK_MSG(strstr(error.message, denial->words) != NULL, "message: %s", error.message);
 
-    const struct svp_watch_backend *backend = NULL;
-    bool fallback = false;
-    CHECK_OK(svp_watch_choose(&backend, &fallback, NULL, 262144, 262144, &error));
-    CHECK(fallback);
-    CHECK_STR(backend->name, "compare");
-    fallback = false;
-    CHECK_OK(svp_watch_choose(&backend, &fallback, NULL, 262144 + 4096, 262144, &error));
-    CHECK(fallback);
-    CHECK_STR(backend->name, "signal");
+    struct svp_watch_choice choice = { .fallback = false };
+    CHECK_OK(svp_watch_choose(&choice, NULL, 262144, 262144, &error));
+    CHECK(choice.fallback);
+    CHECK_STR(choice.backend->name, "compare");
+    choice.fallback = false;
+    CHECK_OK(svp_watch_choose(&choice, NULL, 262144 + 4096, 262144, &error));
+    CHECK(choice.fallback);
+    CHECK_STR(choice.backend->name, "signal");
     /* Forced, it fails: never another one instead. */
-    backend = NULL;
-    CHECK_STATUS(svp_watch_choose(&backend, &fallback, "uffd", 4096, 262144, &error), SAVEPOINT_NO_BACKEND);
-    CHECK(backend == NULL);
+    choice.backend = NULL;
+    CHECK_STATUS(svp_watch_choose(&choice, "uffd", 4096, 262144, &error), SAVEPOINT_NO_BACKEND);
+    CHECK(choice.backend == NULL);
 }
 
 CHECK_TEST(watch_choose, where_the_primary_is_missing)

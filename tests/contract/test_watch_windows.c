@@ -22,12 +22,11 @@ CHECK_TEST(watch_windows, backends_in_order)
         CHECK(svp_watch_backend_find(names[i]) == svp_watch_backend_at(i));
     }
     CHECK(svp_watch_backend_at(2) == NULL);
-    const struct svp_watch_backend *backend = NULL;
-    bool fallback = true;
-    CHECK_OK(svp_watch_choose(&backend, &fallback, NULL, (size_t)1 << 30, 4096, NULL));
-    CHECK(backend == windows_backend() && !fallback);
+    struct svp_watch_choice choice = { .fallback = true };
+    CHECK_OK(svp_watch_choose(&choice, NULL, (size_t)1 << 30, 4096, NULL));
+    CHECK(choice.backend == windows_backend() && !choice.fallback);
     struct savepoint_error error;
-    CHECK_STATUS(svp_watch_choose(&backend, &fallback, "signal", 4096, 4096, &error), SAVEPOINT_NO_BACKEND);
+    CHECK_STATUS(svp_watch_choose(&choice, "signal", 4096, 4096, &error), SAVEPOINT_NO_BACKEND);
     CHECK(strstr(error.message, "'signal'") != NULL);
 }
 

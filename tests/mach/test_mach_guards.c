@@ -277,23 +277,22 @@ CHECK_TEST(mach_guards, no_page_by_page)
 /* Both ways refused: others serve, and the message says why. */
 CHECK_TEST(mach_guards, others_serve_where_mach_cannot)
 {
-    const struct svp_watch_backend *chosen = NULL;
+    struct svp_watch_choice choice = { .fallback = false };
     struct savepoint_error error;
-    bool fallback = false;
     options = (struct mach_emulation_options){ .kernel = MACH_EMULATION_KERNEL_27 };
     mach_emulation_reset(&options);
     mach_emulation_fail(MACH_EMULATION_REMAP, 1, 1000, KERN_NOT_SUPPORTED);
-    CHECK_STATUS(svp_watch_choose(&chosen, &fallback, "mach", 4096, 65536, &error), SAVEPOINT_NO_BACKEND);
-    CHECK(chosen == NULL && !fallback);
+    CHECK_STATUS(svp_watch_choose(&choice, "mach", 4096, 65536, &error), SAVEPOINT_NO_BACKEND);
+    CHECK(choice.backend == NULL && !choice.fallback);
     CHECK(strstr(error.message, "snapshot") != NULL && strstr(error.message, "page by page") != NULL);
-    CHECK_OK(svp_watch_choose(&chosen, &fallback, NULL, 65536, 65536, &error));
-    CHECK_STR(chosen->name, "compare");
-    CHECK(fallback);
-    CHECK_OK(svp_watch_choose(&chosen, &fallback, NULL, 65537, 65536, &error));
-    CHECK_STR(chosen->name, "signal");
-    CHECK(fallback);
+    CHECK_OK(svp_watch_choose(&choice, NULL, 65536, 65536, &error));
+    CHECK_STR(choice.backend->name, "compare");
+    CHECK(choice.fallback);
+    CHECK_OK(svp_watch_choose(&choice, NULL, 65537, 65536, &error));
+    CHECK_STR(choice.backend->name, "signal");
+    CHECK(choice.fallback);
     mach_emulation_reset(NULL);
-    CHECK_OK(svp_watch_choose(&chosen, &fallback, NULL, 65537, 65536, &error));
-    CHECK_STR(chosen->name, "mach");
-    CHECK(!fallback);
+    CHECK_OK(svp_watch_choose(&choice, NULL, 65537, 65536, &error));
+    CHECK_STR(choice.backend->name, "mach");
+    CHECK(!choice.fallback);
 }
