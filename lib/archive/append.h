@@ -1,7 +1,8 @@
-/* append.h - writing transactions to an archive file: all of it, or none of it (SPEC.md section 3)
+/* append.h - laying out transactions, and writing them: all of one, or none of it (SPEC.md section 3)
  *
- * Invariant: outside a transaction the file ends at kept_bytes; a transaction that fails is cut off again. When the
- * cut or a sync fails, the state of the file is unknown and the writer is poisoned for good. */
+ * Whoever appends lays out: a transaction's bytes, and with them the tail of the archive as it will be. Without a sink
+ * they go to the file at once. With one, somebody else writes them, in order, and the next transaction may be laid out
+ * meanwhile: when the writing fails, what was laid out behind it is worth nothing, and `tail` has to be set back. */
 #ifndef SVP_APPEND_H
 #define SVP_APPEND_H
 
@@ -9,29 +10,24 @@
 #include <stdint.h>
 
 #include "archive/log.h"
+#include "archive/output.h"
 #include "archive/source.h"
+
+/* Takes bytes that are laid out, and leaves an empty buffer. */
+typedef enum savepoint_status svp_append_sink(void *user, struct svp_buffer *laid_out, struct savepoint_error *error);
 
 struct svp_append {                      /* one thread at a time */
     struct svp_source source;            /* reads the same file; its limit follows the commits */
     struct svp_segment segment;          /* this writer's */
     struct svp_segment previous_segment; /* of the writer before; all zero for a new archive */
-    struct svp_end end;                  /* of the last transaction */
-    bool has_end;
-    uint64_t end_offset;
-    uint64_t transaction;     /* number of the last transaction */
-    uint64_t committed_bytes; /* where it ends */
-    uint64_t durable_bytes;   /* all bytes before are known durable */
-    bool segment_written;     /* this writer's own */
-    uint64_t newest_segment;  /* offset; meaningful once segment_written or in its transaction */
-    bool poisoned;
+    struct svp_tail tail;                /* as laid out: the next transaction goes on from here */
+    svp_append_sink *sink;               /* NULL: to the output */
+    void *sink_user;
+    struct svp_output output; /* the file; with a sink it belongs to whoever writes */
 
-    bool seal_written; /* a SEAL stands behind committed_bytes */
-    uint64_t seal_hash;
-
-    /* the transaction being written */
+    /* the transaction being laid out */
     bool open;
-    uint64_t at;            /* where the next record will stand */
-    uint64_t written_bytes; /* the file holds everything before */
+    uint64_t at; /* where the next record will stand */
     struct svp_buffer unwritten;
     struct svp_buffer chain; /* header hashes */
     struct svp_buffer body;  /* for callers to build a body in */
@@ -57,7 +53,8 @@ enum savepoint_status svp_append_record(struct svp_append *append, enum svp_reco
 uint64_t svp_append_offset(const struct svp_append *append);
 /* Ends the transaction with an END that holds `wanted`'s newest_*, head, highest_sequence and snapshot_count (the rest
  * is filled in). With `sync` it is durable and sealed on OK. UNCERTAIN: the sync failed; the outcome is unknown and the
- * writer poisoned. Any other failure: as if it had never begun. */
+ * output poisoned. Any other failure: as if it had never begun. With a sink, OK says that it is laid out, and `sync`
+ * that whoever writes it will sync it. */
 enum savepoint_status
 svp_append_finish(struct svp_append *append, const struct svp_end *wanted, bool sync, struct savepoint_error *error);
 void svp_append_abort(struct svp_append *append);

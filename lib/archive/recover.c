@@ -147,9 +147,11 @@ reseal(struct svp_append *append, const struct svp_log *log, struct svp_repair *
         return svp_status_os(error, code, "seal", "%s: the newest snapshots could not be made durable",
                              append->source.path);
     }
-    append->durable_bytes = log->committed_bytes; /* the SEAL itself opens the next transaction */
     repair->resealed = true;
-    return SAVEPOINT_OK;
+    append->tail.durable_bytes = log->committed_bytes; /* the SEAL itself opens the next transaction */
+    return svp_tail_seal(&append->tail, append->source.salt)
+               ? SAVEPOINT_OK
+               : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "%s: no memory", append->source.path);
 }
 
 static void begin_new(struct svp_append *append)
@@ -201,14 +203,16 @@ static enum savepoint_status adopt_log(struct svp_append *append, const struct s
                                "%s: a newer savepoint wrote this archive: it can be read here, but not continued",
                                append->source.path);
     }
-    append->has_end = log->has_end;
-    append->end = log->end;
-    append->end_offset = log->end_offset;
-    append->transaction = log->transaction;
-    append->committed_bytes = log->committed_bytes;
-    append->durable_bytes = log->sealed_bytes;
-    append->seal_written = log->sealed;
-    append->seal_hash = log->seal_hash;
+    append->tail = (struct svp_tail){
+        .end = log->end,
+        .has_end = log->has_end,
+        .end_offset = log->end_offset,
+        .transaction = log->transaction,
+        .committed_bytes = log->committed_bytes,
+        .durable_bytes = log->sealed_bytes,
+        .sealed = log->sealed,
+        .seal_hash = log->seal_hash,
+    };
     append->segment = log->segment;
     append->previous_segment = log->segment;
     if (log->torn_bytes > 0) {
@@ -221,7 +225,9 @@ static enum savepoint_status adopt_log(struct svp_append *append, const struct s
         append->segment = (struct svp_segment){ 0 };
         begin_new(append);
     }
-    append->source.limit = append->committed_bytes;
+    append->source.limit = append->tail.committed_bytes;
+    append->output =
+        (struct svp_output){ .source = &append->source, .tail = append->tail, .seal_written = log->sealed };
     return status;
 }
 
@@ -247,7 +253,7 @@ enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repa
     if (status == SAVEPOINT_OK) {
         status = adopt_log(append, &log, repair, error);
     }
-    if (status == SAVEPOINT_OK && (repair->resealed || !append->has_end)) {
+    if (status == SAVEPOINT_OK && (repair->resealed || !append->tail.has_end)) {
         status = make_name_durable(append, error);
     }
     if (status != SAVEPOINT_OK) {

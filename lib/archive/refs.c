@@ -107,8 +107,9 @@ find_target(struct svp_append *append, uint64_t *offset, const struct savepoint_
     struct savepoint_snapshot target = { .file_offset = 0 };
     struct svp_verify_pace pace = { 0 };
     uint64_t pages_checked = 0;
-    enum savepoint_status status = svp_catalog_open(&catalog, &append->source, append->segment.alignment, &append->end,
-                                                    append->has_end, append->durable_bytes, error);
+    enum savepoint_status status =
+        svp_catalog_open(&catalog, &append->source, append->segment.alignment, &append->tail.end, append->tail.has_end,
+                         append->tail.durable_bytes, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -128,7 +129,7 @@ find_target(struct svp_append *append, uint64_t *offset, const struct savepoint_
 static enum savepoint_status
 write_ref(struct svp_append *append, const struct savepoint_ref *wanted, uint64_t target, struct savepoint_error *error)
 {
-    struct svp_ref ref = { .previous = append->end.newest_ref,
+    struct svp_ref ref = { .previous = append->tail.end.newest_ref,
                            .target = target,
                            .time_ns = svp_host_time_ns(),
                            .kind = (uint16_t)wanted->kind };
@@ -149,7 +150,7 @@ write_ref(struct svp_append *append, const struct savepoint_ref *wanted, uint64_
         svp_append_abort(append);
         return status;
     }
-    struct svp_end end = append->end;
+    struct svp_end end = append->tail.end;
     end.newest_ref = offset;
     end.head = ref.kind == SVP_REF_HEAD ? target : end.head;
     return svp_append_finish(append, &end, true, error);

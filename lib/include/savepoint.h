@@ -8,8 +8,8 @@
  *  - A function returning a status leaves its outputs untouched on failure; `error` is then filled in.
  *  - Options: zero in every field means "default"; NULL options means "all defaults". Initialise them
  *    with the matching _INIT macro: the first field is the size, so that structures may grow.
- *  - Threads: one thread at a time per session and per archive, except savepoint_wait(), which any
- *    thread may call at any time between open and close. Different objects are independent.
+ *  - Threads: one thread at a time per session and per archive, except savepoint_wait() and savepoint_cancel(),
+ *    which any thread may call at any time between open and close. Different objects are independent.
  *  - Nothing here is async-signal-safe. A session is inert in a forked child: calls return
  *    SAVEPOINT_FORKED there, and only savepoint_close() is useful.
  *  - The library never prints and never exits. It keeps no global state except the registry of the
@@ -83,7 +83,7 @@ enum savepoint_status {
     SAVEPOINT_FORKED = -20,        /* the session belongs to the parent process */
     SAVEPOINT_NO_BACKEND = -21,    /* the write-watch asked for cannot work here */
     SAVEPOINT_LIMIT = -22,         /* a stated limit is reached */
-    SAVEPOINT_CANCELLED = -23,     /* the progress callback asked to stop */
+    SAVEPOINT_CANCELLED = -23,     /* the progress callback or savepoint_cancel() asked to stop */
     SAVEPOINT_UNCERTAIN = -24      /* a sync failed: the snapshot may or may not be on the disk */
 };
 
@@ -180,9 +180,10 @@ struct savepoint_options {
     uint64_t staging_bytes;     /* most memory for captured pages not yet written; 0: 256 MiB */
     uint64_t compare_max_bytes; /* where the primary is missing: largest region served by `compare`
                                    rather than `signal`; 0: 256 KiB */
+    uint64_t encoded_bytes;     /* most memory for what is encoded and waits to be written; 0: 64 MiB */
 };
 /* clang-format off */
-#define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0 }
+#define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0, 0 }
 /* clang-format on */
 
 /* Opens the archive at `path` for writing, creating it (owner-only permissions) where it is missing.
@@ -301,12 +302,19 @@ struct savepoint_take_options {
 
 /* Captures the regions as they are at the end of this call, for which the caller guarantees that no
  * thread writes to them. Returns after the pause (scan and copy); comparing, encoding, writing and syncing
- * go on on the session's worker. `ticket` (may be NULL) is for savepoint_wait.
+ * go on on the session's two workers. `ticket` (may be NULL) is for savepoint_wait.
  * Errors here lose nothing: the pages stay pending for the next take. NOT_RESUMED, BUSY, POISONED,
  * NO_MEMORY, INVALID, FORKED, LIMIT. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_take(struct savepoint *session, uint64_t *ticket, const struct savepoint_take_options *options,
                struct savepoint_error *error);
+
+/* Gives up the take of `ticket` and all behind it; 0: every one that can still be given up. Their pages go into the
+ * next take, and savepoint_wait() returns CANCELLED for them. BUSY: the last of it is being written already, it will be
+ * committed; nothing is given up. NOT_FOUND: no such take is in flight. OK says nothing of when its memory is free.
+ * Errors: NOT_FOUND, BUSY, FORKED. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_cancel(struct savepoint *session, uint64_t ticket, struct savepoint_error *error);
 
 /* Waits until the take of `ticket` is committed as its durability asks, and tells which snapshot it became
  * (`snapshot` may be NULL). A take that failed, or that stood behind one that failed, returns the reason;
@@ -419,6 +427,8 @@ struct savepoint_statistics {
     uint64_t autosaves_dropped;       /* snapshots dropped by keep_last */
     uint64_t archive_bytes;           /* end of the newest transaction: what size_cap_bytes is compared with */
     uint64_t commit_ns_total;         /* from the beginning of each take to the end of its commit */
+    uint64_t encoded_waits;           /* times that encoding had to wait for the writer to free memory */
+    uint64_t encoded_bytes_max;       /* most bytes that were encoded and not yet written */
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status

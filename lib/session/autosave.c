@@ -48,7 +48,7 @@ void svp_autosave_note(struct savepoint *session, const struct svp_take *take)
     bool autosave = (take->flags & SVP_COMMIT_AUTOSAVE) != 0;
     if (take->status == SAVEPOINT_OK) {
         statistics->commit_ns_total += svp_host_monotonic_ns() - take->started_ns;
-        statistics->archive_bytes = session->append.committed_bytes;
+        statistics->archive_bytes = session->append.output.tail.committed_bytes;
         statistics->autosaves += autosave ? 1 : 0;
     } else if (autosave) {
         session->autosave_failure = take->error;
@@ -57,7 +57,7 @@ void svp_autosave_note(struct savepoint *session, const struct svp_take *take)
 
 /* ---- the tick */
 
-/* What the worker has left for this tick. */
+/* What the workers have left for this tick. */
 struct news {
     struct savepoint_error failure; /* status OK: none */
     bool in_flight;

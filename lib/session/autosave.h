@@ -4,7 +4,7 @@
 
 #include "session/session.h"
 
-/* Worker, with the mutex held: a take has ended. Its cost is counted; if it was an autosave that failed, the next tick
+/* Writer, with the mutex held: a take has ended. Its cost is counted; if it was an autosave that failed, the next tick
  * says so. */
 void svp_autosave_note(struct savepoint *session, const struct svp_take *take);
 

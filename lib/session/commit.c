@@ -1,4 +1,4 @@
-/* commit.c - one take becomes one transaction; the worker's loop */
+/* commit.c - the encoder: one take becomes one transaction, laid out */
 #include "session/commit.h"
 
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 struct draft {
     struct svp_region **ordered; /* the take's regions, by name */
     struct svp_region_table table;
+    struct svp_hash regions_hash;
     struct svp_commit commit;
     uint64_t commit_offset;
 };
@@ -100,19 +101,18 @@ static bool hash_state(struct svp_region **ordered, const struct svp_region_tabl
 }
 
 /* Writes REGIONS where the table differs from the one in force. */
-static enum savepoint_status write_regions(struct savepoint *session, const struct svp_region_table *table,
-                                           struct svp_commit *commit, struct savepoint_error *error)
+static enum savepoint_status
+write_regions(struct savepoint *session, struct draft *draft, struct savepoint_error *error)
 {
     struct svp_append *append = &session->append;
     const struct svp_history *history = &session->history;
     svp_buffer_clear(&append->body);
-    svp_regions_write(&append->body, table);
-    commit->regions = history->regions_offset;
-    if (history->regions_offset != 0 && !append->body.failed && append->body.count == history->regions_body.count &&
-        memcmp(append->body.bytes, history->regions_body.bytes, append->body.count) == 0) {
-        return SAVEPOINT_OK;
-    }
-    return svp_append_record(append, SVP_REGIONS, &commit->regions, error);
+    svp_regions_write(&append->body, &draft->table);
+    draft->regions_hash = svp_digest128(0, append->body.bytes, append->body.count);
+    draft->commit.regions = history->regions_offset;
+    bool same = history->regions_offset != 0 && !append->body.failed &&
+                memcmp(&draft->regions_hash, &history->regions_hash, sizeof draft->regions_hash) == 0;
+    return same ? SAVEPOINT_OK : svp_append_record(append, SVP_REGIONS, &draft->commit.regions, error);
 }
 
 /* ---- the commit */
@@ -124,12 +124,12 @@ static void fill_commit(struct savepoint *session, const struct svp_take *take, 
     commit->metadata_hash = svp_digest128(0, take->metadata.bytes, take->metadata.count);
     commit->parent_id = history->parent_id;
     commit->base_id = history->parent_id;
-    commit->sequence = append->end.highest_sequence + 1;
+    commit->sequence = append->tail.end.highest_sequence + 1;
     commit->time_ns = take->time_ns;
     commit->base = history->parent;
     commit->parent = history->parent;
-    commit->previous = append->end.newest_commit;
-    commit->transaction_start = append->committed_bytes;
+    commit->previous = append->tail.end.newest_commit;
+    commit->transaction_start = append->tail.committed_bytes;
     commit->pages_stored = session->encoder.pages_stored;
     commit->delta_bytes = session->encoder.delta_bytes;
     commit->key_bytes = session->encoder.key_bytes;
@@ -168,7 +168,7 @@ write_opening(struct savepoint *session, struct svp_take *take, struct draft *dr
     if (draft->ordered == NULL || !list_regions(session, draft->ordered, take->capture_count, &draft->table)) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory", session->append.source.path);
     }
-    status = write_regions(session, &draft->table, &draft->commit, error);
+    status = write_regions(session, draft, error);
     return status == SAVEPOINT_OK ? write_metadata(session, take, &draft->commit, error) : status;
 }
 
@@ -193,7 +193,7 @@ write_closing(struct savepoint *session, struct svp_take *take, struct draft *dr
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    struct svp_end end = append->end;
+    struct svp_end end = append->tail.end;
     end.newest_commit = draft->commit_offset;
     end.head = draft->commit_offset;
     /* A branch may go on with an older table than the newest. */
@@ -204,26 +204,15 @@ write_closing(struct savepoint *session, struct svp_take *take, struct draft *dr
     return status == SAVEPOINT_OK ? svp_append_finish(append, &end, take->durability == SAVEPOINT_SYNC, error) : status;
 }
 
-/* After a commit: the next one stands on it. */
-static void advance(struct savepoint *session, const struct svp_commit *commit, uint64_t commit_offset)
+/* The next commit stands on this one. */
+static void advance(struct svp_history *history, const struct draft *draft)
 {
-    struct svp_history *history = &session->history;
-    struct savepoint_error ignored;
-    history->parent = commit_offset;
-    history->parent_id = commit->id;
-    history->depth = commit->depth;
-    svp_span_advance(history, commit_offset, commit->depth);
-    if (history->regions_offset != commit->regions) {
-        struct svp_record record;
-        history->regions_offset = commit->regions;
-        if (svp_source_record(&session->append.source, &record, &history->regions_body, commit->regions, SVP_REGIONS,
-                              &ignored) != SAVEPOINT_OK) {
-            history->regions_offset = 0; /* the next commit writes the table anew */
-        }
-    }
-    session->catalog.has_end = true;
-    session->catalog.end = session->append.end;
-    session->catalog.sealed_bytes = session->append.durable_bytes;
+    history->parent = draft->commit_offset;
+    history->parent_id = draft->commit.id;
+    history->depth = draft->commit.depth;
+    history->regions_offset = draft->commit.regions;
+    history->regions_hash = draft->regions_hash;
+    svp_span_advance(history, draft->commit_offset, draft->commit.depth);
 }
 
 /* Takes all chunks from the take, also those of one that has failed: they must be given back. */
@@ -245,27 +234,39 @@ write_pages(struct savepoint *session, struct svp_take *take, struct savepoint_e
     return status == SAVEPOINT_OK ? svp_encode_flush(session, error) : status;
 }
 
-static void count_commit(struct savepoint *session, const struct savepoint_snapshot *snapshot)
+/* Everything of the take is laid out: what the writer has to know of it. */
+static void note_commit(struct savepoint *session, struct svp_take *take, const struct draft *draft)
 {
     const struct svp_encoder *encoder = &session->encoder;
-    struct savepoint_statistics *statistics = &session->statistics;
-    svp_mutex_lock(session->mutex);
-    statistics->pages_unchanged += encoder->unchanged;
-    statistics->pages_zero += encoder->zero_pages;
-    statistics->pages_delta += encoder->delta_pages;
-    statistics->pages_whole += encoder->whole_pages;
-    statistics->delta_bytes += encoder->delta_bytes;
-    statistics->key_bytes += encoder->key_bytes;
-    statistics->stored_bytes += snapshot->stored_bytes;
-    svp_mutex_unlock(session->mutex);
+    take->after = (struct svp_stand){ session->append.tail, session->history };
+    take->commit = draft->commit;
+    take->commit_offset = draft->commit_offset;
+    take->counts = (struct svp_counts){
+        .delta_bytes = encoder->delta_bytes,
+        .key_bytes = encoder->key_bytes,
+        .unchanged = encoder->unchanged,
+        .zero_pages = encoder->zero_pages,
+        .delta_pages = encoder->delta_pages,
+        .whole_pages = encoder->whole_pages,
+    };
 }
 
-static void commit_take(struct savepoint *session, struct svp_take *take)
+/* Goes on from the take before, or from the last one before it that has not failed. */
+static void go_on(struct savepoint *session, struct svp_take *take)
+{
+    struct svp_stand stand = { session->append.tail, session->history };
+    svp_take_stand(session, take, &stand);
+    session->append.tail = stand.tail;
+    session->history = stand.history;
+    session->laying_out = take;
+    svp_encode_begin(&session->encoder, session->history.depth + 1);
+}
+
+static void encode_take(struct savepoint *session, struct svp_take *take)
 {
     struct savepoint_error error = { 0 };
-    struct savepoint_snapshot snapshot = { 0 };
     struct draft draft = { 0 };
-    svp_encode_begin(&session->encoder, session->history.depth + 1);
+    go_on(session, take);
     enum savepoint_status status = svp_take_status(session, take);
     if (status == SAVEPOINT_OK) {
         status = write_opening(session, take, &draft, &error);
@@ -278,22 +279,15 @@ static void commit_take(struct savepoint *session, struct svp_take *take)
         status = write_closing(session, take, &draft, &error);
     }
     if (status == SAVEPOINT_OK) {
-        advance(session, &draft.commit, draft.commit_offset);
-        svp_drop_settle(session, take, &draft.commit, draft.commit_offset);
-        svp_catalog_describe(&session->catalog, &snapshot, &draft.commit, draft.commit_offset);
-        count_commit(session, &snapshot);
+        advance(&session->history, &draft);
+        note_commit(session, take, &draft);
     } else {
         svp_take_fail(session, take, status, &error);
-        if (session->append.open) {
-            svp_append_abort(&session->append);
-        }
+        svp_append_abort(&session->append);
     }
     svp_regions_free(&draft.table);
     svp_memory_free(draft.ordered);
-    svp_mutex_lock(session->mutex);
-    session->writer_poisoned = session->append.poisoned;
-    svp_mutex_unlock(session->mutex);
-    svp_take_finish(session, take, &snapshot);
+    svp_take_encoded(session, take);
 }
 
 void svp_commit_run(void *argument)
@@ -301,7 +295,7 @@ void svp_commit_run(void *argument)
     struct savepoint *session = argument;
     struct svp_take *take;
     while ((take = svp_take_next(session)) != NULL) {
-        commit_take(session, take);
+        encode_take(session, take);
     }
 }
 
@@ -311,6 +305,7 @@ svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset, struct sa
     struct svp_history history = { 0 };
     struct svp_commit commit;
     struct svp_record record;
+    struct svp_buffer body = { 0 };
     enum savepoint_status status = SAVEPOINT_OK;
     if (commit_offset != 0) {
         status = svp_source_commit(&session->append.source, &commit, commit_offset, error);
@@ -322,15 +317,16 @@ svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset, struct sa
             status = svp_span_find(session, &history, commit_offset, error);
         }
         if (status == SAVEPOINT_OK) {
-            status = svp_source_record(&session->append.source, &record, &history.regions_body, commit.regions,
-                                       SVP_REGIONS, error);
+            status = svp_source_record(&session->append.source, &record, &body, commit.regions, SVP_REGIONS, error);
         }
+        if (status == SAVEPOINT_OK) {
+            history.regions_hash = svp_digest128(0, body.bytes, record.body_bytes);
+        }
+        svp_buffer_free(&body);
         if (status != SAVEPOINT_OK) {
-            svp_buffer_free(&history.regions_body);
             return status;
         }
     }
-    svp_buffer_free(&session->history.regions_body);
-    session->history = history;
+    session->history = session->written.history = history;
     return SAVEPOINT_OK;
 }

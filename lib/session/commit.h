@@ -1,10 +1,10 @@
-/* commit.h - one take becomes one transaction; the worker's loop */
+/* commit.h - the encoder: one take becomes one transaction, laid out */
 #ifndef SVP_COMMIT_H
 #define SVP_COMMIT_H
 
 #include "session/session.h"
 
-/* The worker: commits takes in order until the session closes. */
+/* The encoder: lays takes out in order until the session closes. */
 void svp_commit_run(void *argument); /* a struct savepoint */
 
 /* Reads what the next commit needs to know of its parent: identity, depth, levels, table of regions. Offset 0: no

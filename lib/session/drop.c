@@ -50,7 +50,7 @@ static void reverse(struct svp_drops *drops)
 static bool list_kept(struct savepoint *session)
 {
     struct svp_drops *drops = &session->drops;
-    uint64_t at = session->append.end.newest_commit;
+    uint64_t at = session->append.tail.end.newest_commit;
     enum savepoint_status status = SAVEPOINT_OK;
     if (session->catalog.chain_damaged) {
         return false;
@@ -106,6 +106,9 @@ enum savepoint_status svp_drop_write(struct savepoint *session, const struct svp
     struct svp_drops *drops = &session->drops;
     struct svp_append *append = &session->append;
     enum savepoint_status status = SAVEPOINT_OK;
+    if (!is_autosave(take->flags)) { /* the list may belong to the writer of one now */
+        return SAVEPOINT_OK;
+    }
     choose_none(drops);
     if (take->keep_last == 0 || !list_kept(session)) {
         return SAVEPOINT_OK;

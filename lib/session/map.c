@@ -25,10 +25,11 @@ static enum savepoint_status recorded_places(struct savepoint *session, const ch
 {
     struct svp_region_table table = { 0 };
     struct svp_commit commit;
-    if (session->append.end.head == 0) {
+    if (session->append.output.tail.end.head == 0) {
         return SAVEPOINT_OK;
     }
-    enum savepoint_status status = svp_source_commit(&session->append.source, &commit, session->append.end.head, error);
+    enum savepoint_status status =
+        svp_source_commit(&session->append.source, &commit, session->append.output.tail.end.head, error);
     if (status == SAVEPOINT_OK) {
         status = svp_source_regions(&session->append.source, &table, commit.regions, error);
     }

@@ -9,13 +9,16 @@
 #include "session/commit.h"
 #include "session/drop.h"
 #include "session/encode.h"
+#include "session/encoded.h"
 #include "options.h"
 #include "session/region.h"
 #include "session/staging.h"
 #include "session/takes.h"
+#include "session/write.h"
 #include "status.h"
 
 #define STAGING_DEFAULT (UINT64_C(256) << 20)
+#define ENCODED_DEFAULT (UINT64_C(64) << 20)
 #define COMPARE_MAX_DEFAULT (UINT64_C(256) << 10)
 enum { LEVEL_MIN = -7, LEVEL_MAX = 19 };
 
@@ -63,6 +66,7 @@ read_options(struct savepoint *session, const struct savepoint_options *options,
     own->watch = session->watch_name;
     own->compression = own->compression != 0 ? own->compression : 1;
     own->staging_bytes = own->staging_bytes != 0 ? own->staging_bytes : STAGING_DEFAULT;
+    own->encoded_bytes = own->encoded_bytes != 0 ? own->encoded_bytes : ENCODED_DEFAULT;
     own->compare_max_bytes = own->compare_max_bytes != 0 ? own->compare_max_bytes : COMPARE_MAX_DEFAULT;
     if (session->watch_name[0] != '\0' && svp_watch_backend_find(session->watch_name) == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "open",
@@ -76,10 +80,12 @@ static enum savepoint_status allocate(struct savepoint *session, struct savepoin
 {
     session->mutex = svp_mutex_open();
     session->changed = svp_condition_open();
+    session->to_write = svp_condition_open();
     session->results = svp_memory_zalloc(SVP_RESULTS, sizeof *session->results);
     session->runs = svp_memory_alloc(SVP_RUNS * sizeof *session->runs);
-    bool enough = session->mutex != NULL && session->changed != NULL && session->results != NULL &&
-                  session->runs != NULL && svp_encode_open(&session->encoder, session->options.compression);
+    bool enough = session->mutex != NULL && session->changed != NULL && session->to_write != NULL &&
+                  session->results != NULL && session->runs != NULL &&
+                  svp_encode_open(&session->encoder, session->options.compression);
     if (!enough) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "no memory for a session");
     }
@@ -93,7 +99,7 @@ static enum savepoint_status allocate(struct savepoint *session, struct savepoin
 static enum savepoint_status read_next_region_id(struct savepoint *session, struct savepoint_error *error)
 {
     struct svp_source *source = &session->append.source;
-    uint64_t offset = session->append.end.newest_regions;
+    uint64_t offset = session->append.tail.end.newest_regions;
     bool lost = false;
     enum savepoint_status status = SAVEPOINT_OK;
     session->next_region_id = 1;
@@ -146,12 +152,16 @@ static enum savepoint_status open_archive(struct savepoint *session, const char 
     }
     svp_reader_open(&session->reader, &session->append.source);
     status = svp_catalog_open(&session->catalog, &session->append.source, session->append.segment.alignment,
-                              &session->append.end, session->append.has_end, session->append.durable_bytes, error);
+                              &session->append.tail.end, session->append.tail.has_end,
+                              session->append.tail.durable_bytes, error);
     status = status == SAVEPOINT_OK ? read_next_region_id(session, error) : status;
     note_repair(session);
-    session->statistics.archive_bytes = session->append.committed_bytes;
+    session->append.sink = svp_encoded_push;
+    session->append.sink_user = session;
+    session->written.tail = session->append.tail;
+    session->statistics.archive_bytes = session->append.tail.committed_bytes;
     session->positioned =
-        session->append.end.newest_commit == 0 || (session->options.flags & SAVEPOINT_OPEN_NEW_ROOT) != 0;
+        session->append.tail.end.newest_commit == 0 || (session->options.flags & SAVEPOINT_OPEN_NEW_ROOT) != 0;
     return status;
 }
 
@@ -166,8 +176,9 @@ static void free_session(struct savepoint *session)
     svp_encode_close(&session->encoder);
     svp_staging_free(session->staging.spare);
     svp_drop_close(&session->drops);
-    svp_buffer_free(&session->history.regions_body);
+    svp_encoded_free(session);
     svp_condition_close(session->changed);
+    svp_condition_close(session->to_write);
     svp_mutex_close(session->mutex);
     svp_memory_free(session);
 }
@@ -179,11 +190,29 @@ static enum savepoint_status register_fork(struct savepoint *session, struct sav
     return code == 0 ? SAVEPOINT_OK : svp_status_os(error, code, "open", "cannot register the fork handler");
 }
 
+/* Once no take is in flight, the workers end. */
+static void stop(struct savepoint *session)
+{
+    svp_mutex_lock(session->mutex);
+    session->stopping = true;
+    svp_condition_wake_all(session->changed);
+    svp_condition_wake_all(session->to_write);
+    svp_mutex_unlock(session->mutex);
+    if (session->encoder_thread != NULL) {
+        svp_thread_join(session->encoder_thread);
+    }
+    if (session->writer_thread != NULL) {
+        svp_thread_join(session->writer_thread);
+    }
+}
+
 static enum savepoint_status start(struct savepoint *session, struct savepoint_error *error)
 {
-    session->worker = svp_thread_start(svp_commit_run, session);
-    if (session->worker == NULL) {
-        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "cannot start the worker thread");
+    session->encoder_thread = svp_thread_start(svp_commit_run, session);
+    session->writer_thread = session->encoder_thread != NULL ? svp_thread_start(svp_write_run, session) : NULL;
+    if (session->writer_thread == NULL) {
+        stop(session);
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "cannot start the worker threads");
     }
     return SAVEPOINT_OK;
 }
@@ -222,15 +251,6 @@ enum savepoint_status savepoint_open(struct savepoint **session, const char *pat
     return SAVEPOINT_OK;
 }
 
-static void stop_worker(struct savepoint *session)
-{
-    svp_mutex_lock(session->mutex);
-    session->stopping = true;
-    svp_condition_wake_all(session->changed);
-    svp_mutex_unlock(session->mutex);
-    svp_thread_join(session->worker);
-}
-
 static void end_regions(struct savepoint *session)
 {
     for (size_t i = 0; i < session->region_count; i++) {
@@ -245,7 +265,7 @@ static void end_regions(struct savepoint *session)
     }
 }
 
-/* In a child there is no worker, its mutex may be held for ever, and the watch belongs to the parent's memory: only
+/* In a child there are no workers, their mutex may be held for ever, and the watch belongs to the parent's memory: only
  * what is plainly ours is given back. */
 static void close_in_child(struct savepoint *session)
 {
@@ -261,7 +281,7 @@ enum savepoint_status savepoint_close(struct savepoint *session, struct savepoin
         close_in_child(session);
         return SAVEPOINT_OK;
     }
-    stop_worker(session);
+    stop(session);
     svp_host_at_fork_end(session);
     end_regions(session);
     enum savepoint_status status = close_archive(session, error);

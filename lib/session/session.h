@@ -1,7 +1,8 @@
-/* session.h - what a session is made of: regions, one history, a worker
+/* session.h - what a session is made of: regions, one history, two workers
  *
- * Two threads meet here: the caller's, in API calls, and the worker, which turns takes into commits. Everything under
- * "shared" is touched only with `mutex` held; everything under "worker" belongs to the worker while takes are in
+ * Three threads meet here: the caller's, in API calls; the encoder, which turns captured pages into the bytes of a
+ * transaction; and the writer, which writes and syncs them, in the order of the tickets. Everything under "shared" is
+ * touched only with `mutex` held; everything under "encoder" or "writer" belongs to that thread while takes are in
  * flight and to the caller once svp_session_drain has returned. */
 #ifndef SVP_SESSION_H
 #define SVP_SESSION_H
@@ -55,13 +56,13 @@ struct svp_region {
     struct svp_watch *watch; /* owned by the session, shared by its regions of that backend */
     size_t range_count;
     struct svp_range *ranges;
-    struct svp_pageset excluded; /* changes only while the worker is idle */
+    struct svp_pageset excluded; /* changes only while no take is in flight */
 
     /* shared */
     struct svp_pageset pending; /* may differ from the last commit */
     struct svp_pageset no_base; /* must be stored whole: the shadow is not what was committed */
 
-    /* worker */
+    /* encoder */
     uint8_t *shadow_memory;
     uint8_t *shadow; /* in it, at a page boundary */
     struct svp_page_state *states;
@@ -91,6 +92,36 @@ struct svp_capture { /* what a take holds of one region, to be given back should
     struct svp_pageset no_base;
 };
 
+struct svp_history { /* where the next commit stands: plain data */
+    uint64_t parent; /* offset of its COMMIT, 0 for a root */
+    struct svp_hash parent_id;
+    uint32_t depth;               /* of the parent */
+    uint64_t levels[SVP_LEVELS];  /* [k]: the newest commit of the base chain whose depth is divisible by 8^k */
+    uint64_t regions_offset;      /* REGIONS record in force at the parent */
+    struct svp_hash regions_hash; /* of its body */
+};
+
+struct svp_stand { /* what the next transaction goes on from: the file's end, the history's */
+    struct svp_tail tail;
+    struct svp_history history;
+};
+
+struct svp_block { /* bytes of a transaction that are laid out, and not yet written */
+    struct svp_block *next;
+    struct svp_buffer bytes;
+};
+
+struct svp_encoded { /* memory for blocks: what is in use, and what is kept for the next one */
+    uint64_t used_bytes;
+    size_t spare_count;
+    struct svp_block *spare;
+};
+
+struct svp_counts { /* what a commit stored */
+    uint64_t delta_bytes, key_bytes;
+    uint64_t unchanged, zero_pages, delta_pages, whole_pages;
+};
+
 struct svp_take { /* one take in flight */
     struct svp_take *next;
     uint64_t ticket;
@@ -104,9 +135,18 @@ struct svp_take { /* one take in flight */
     size_t capture_count;
     struct svp_capture *captures;
 
+    /* encoder; writer once `encoded` is set */
+    struct svp_stand after; /* the commit */
+    struct svp_commit commit;
+    uint64_t commit_offset;
+    struct svp_counts counts;
+
     /* shared */
-    struct svp_chunk *first_chunk, *last_chunk; /* staged, not yet taken by the worker */
+    struct svp_chunk *first_chunk, *last_chunk; /* staged, not yet taken by the encoder */
+    struct svp_block *first_block, *last_block; /* laid out, not yet taken by the writer */
     bool complete;                              /* nothing more will be staged */
+    bool encoded;                               /* nothing more will be laid out: the encoder is done with it */
+    bool committing;                            /* its last block is being written: too late to give it up */
     enum savepoint_status status;               /* the first failure */
     struct savepoint_error error;
 };
@@ -118,16 +158,7 @@ struct svp_result {  /* how a take ended */
     struct savepoint_snapshot snapshot;
 };
 
-struct svp_history { /* worker: where the next commit stands */
-    uint64_t parent; /* offset of its COMMIT, 0 for a root */
-    struct svp_hash parent_id;
-    uint32_t depth;              /* of the parent */
-    uint64_t levels[SVP_LEVELS]; /* [k]: the newest commit of the base chain whose depth is divisible by 8^k */
-    uint64_t regions_offset;     /* REGIONS record in force at the parent */
-    struct svp_buffer regions_body;
-};
-
-struct svp_encoder { /* worker: batches being filled */
+struct svp_encoder { /* batches being filled */
     struct svp_packer *packer;
     struct svp_region *region;                  /* all batches belong to it */
     struct svp_batch *batches[SVP_CODER_COUNT]; /* by coder id */
@@ -150,7 +181,9 @@ struct svp_kept { /* an autosave that is not dropped */
     bool dropped; /* by the transaction being written */
 };
 
-struct svp_drops { /* worker: the autosaves that keep_last may drop */
+/* The autosaves that keep_last may drop. Encoder, then writer, of an autosave: the next one is taken when it has ended.
+ */
+struct svp_drops {
     bool listed;
     size_t count;
     struct svp_kept *kept; /* oldest first */
@@ -185,24 +218,33 @@ struct savepoint {
 
     /* shared */
     struct svp_mutex *mutex;
-    struct svp_condition *changed;
-    struct svp_take *first_take, *last_take; /* in flight, oldest first; the worker owns the first */
+    struct svp_condition *changed;           /* for callers and the encoder */
+    struct svp_condition *to_write;          /* for the writer */
+    struct svp_take *first_take, *last_take; /* in flight, oldest first; the writer frees the first */
+    struct svp_take *next_take;              /* of them, the oldest that is not encoded */
+    struct svp_stand written;                /* after the newest commit */
+    bool gone_back;                          /* a take failed since the encoder went on from the one before */
     bool stopping;
     bool restoring;
     bool writer_poisoned;
     struct svp_staging staging;
+    struct svp_encoded encoded;
     struct savepoint_statistics statistics;
     struct svp_result *results;              /* SVP_RESULTS, by ticket modulo */
     struct savepoint_error autosave_failure; /* for the next tick to return; status OK: none */
 
-    /* worker */
-    struct svp_thread *worker;
-    struct svp_append append;
-    struct svp_catalog catalog;
-    struct svp_reader reader;
+    struct svp_thread *encoder_thread, *writer_thread;
+
+    /* encoder */
+    struct svp_take *laying_out;
+    struct svp_append append; /* but for its output */
     struct svp_history history;
     struct svp_encoder encoder;
     struct svp_drops drops;
+
+    /* writer: append.output, and */
+    struct svp_catalog catalog;
+    struct svp_reader reader;
 };
 
 /* FORKED in a child; else OK. */

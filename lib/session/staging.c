@@ -1,4 +1,4 @@
-/* staging.c - memory for captured pages between the pause and the worker
+/* staging.c - memory for captured pages between the pause and the encoder
  *
  * Chunks are used again: touching fresh memory costs more than copying a page into it, and it would do so during the
  * pause. */

@@ -1,4 +1,4 @@
-/* staging.h - memory for captured pages between the pause and the worker: a budget, and chunks used again */
+/* staging.h - memory for captured pages between the pause and the encoder: a budget, and chunks used again */
 #ifndef SVP_STAGING_H
 #define SVP_STAGING_H
 
@@ -7,7 +7,7 @@
 /* Caller: an empty chunk, after waiting for room in the budget (an autosave does not wait). NULL: the take has failed
  * (also for want of memory) and nothing more need be staged. */
 struct svp_chunk *svp_staging_chunk(struct savepoint *session, struct svp_take *take);
-/* Worker: the chunk has been encoded. */
+/* Encoder: the chunk has been encoded. */
 void svp_staging_release(struct savepoint *session, struct svp_chunk *chunk);
 /* With the mutex held, when a take has ended: the chunks that recent takes did not need, or the budget
  * does not allow to be kept, for svp_staging_free. */

@@ -1,4 +1,4 @@
-/* take.c - capturing: collect what was written, copy it to staging, hand it to the worker */
+/* take.c - capturing: collect what was written, copy it to staging, hand it to the encoder */
 #include <string.h>
 
 #include "format/memory.h"
@@ -214,7 +214,7 @@ svp_take_capture(struct savepoint *session, uint64_t *ticket, const struct savep
     svp_mutex_lock(session->mutex);
     take->time_ns = svp_host_time_ns();
     count_pause(session, take);
-    take->complete = true; /* the worker may free it from here on */
+    take->complete = true; /* the workers may free it from here on */
     svp_condition_wake_all(session->changed);
     svp_mutex_unlock(session->mutex);
     if (ticket != NULL) {

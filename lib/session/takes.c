@@ -1,4 +1,4 @@
-/* takes.c - the queue between the caller and the worker */
+/* takes.c - the queue from the caller to the encoder to the writer */
 #include "session/takes.h"
 
 #include <string.h>
@@ -32,25 +32,56 @@ void svp_take_enqueue(struct savepoint *session, struct svp_take *take)
         session->first_take = take;
     }
     session->last_take = take;
+    session->next_take = session->next_take != NULL ? session->next_take : take;
     session->statistics.takes_in_flight++;
 }
 
+/* With the mutex held: the take's pages differ from what is committed, and have no usable base. */
+static void return_pages(struct svp_take *take)
+{
+    for (size_t i = 0; i < take->capture_count; i++) {
+        struct svp_capture *capture = &take->captures[i];
+        svp_pageset_unite(&capture->region->pending, &capture->captured);
+        svp_pageset_unite(&capture->region->no_base, &capture->captured);
+        svp_pageset_unite(&capture->region->no_base, &capture->no_base);
+    }
+}
+
 /* With the mutex held. */
-static void fail_locked(struct svp_take *take, enum savepoint_status status, const struct savepoint_error *error)
+static void fail_locked(struct savepoint *session, struct svp_take *take, enum savepoint_status status,
+                        const struct savepoint_error *error)
 {
     if (take->status == SAVEPOINT_OK) {
         take->status = status;
         take->error = *error;
         take->error.status = status;
+        return_pages(take);
+        session->gone_back = true;
     }
+}
+
+/* With the mutex held. */
+static void fail_with_followers(struct savepoint *session, struct svp_take *take, enum savepoint_status status,
+                                const struct savepoint_error *error)
+{
+    struct savepoint_error later = { 0 };
+    fail_locked(session, take, status, error);
+    svp_status_fail(&later, take->status, "take", "an earlier take in flight failed: %.300s", take->error.message);
+    later.os_code = take->error.os_code;
+    for (struct svp_take *behind = take->next; behind != NULL; behind = behind->next) {
+        fail_locked(session, behind, take->status, &later);
+    }
+    svp_condition_wake_all(session->changed);
+    svp_condition_wake_all(session->to_write);
 }
 
 void svp_take_fail(struct savepoint *session, struct svp_take *take, enum savepoint_status status,
                    const struct savepoint_error *error)
 {
     svp_mutex_lock(session->mutex);
-    fail_locked(take, status, error);
-    svp_condition_wake_all(session->changed);
+    if (take->status == SAVEPOINT_OK) {
+        fail_with_followers(session, take, status, error);
+    }
     svp_mutex_unlock(session->mutex);
 }
 
@@ -72,7 +103,7 @@ void svp_take_stage(struct savepoint *session, struct svp_take *take, struct svp
     }
     take->last_chunk = chunk;
     session->statistics.pages_captured += chunk->count;
-    /* During the pause the caller has the machine for itself; the worker helps only where memory runs short. */
+    /* During the pause the caller has the machine for itself; the encoder helps only where memory runs short. */
     if (session->staging.used_bytes > session->options.staging_bytes / 2) {
         svp_condition_wake_all(session->changed);
     }
@@ -82,8 +113,42 @@ void svp_take_stage(struct savepoint *session, struct svp_take *take, struct svp
 struct svp_take *svp_take_next(struct savepoint *session)
 {
     svp_mutex_lock(session->mutex);
-    while (session->first_take == NULL && !session->stopping) {
+    while (session->next_take == NULL && !session->stopping) {
         svp_condition_wait(session->changed, session->mutex);
+    }
+    struct svp_take *take = session->next_take;
+    svp_mutex_unlock(session->mutex);
+    return take;
+}
+
+void svp_take_stand(struct savepoint *session, const struct svp_take *take, struct svp_stand *stand)
+{
+    svp_mutex_lock(session->mutex);
+    if (session->gone_back) {
+        const struct svp_stand *newest = &session->written;
+        for (const struct svp_take *before = session->first_take; before != take; before = before->next) {
+            newest = before->status == SAVEPOINT_OK ? &before->after : newest;
+        }
+        *stand = *newest;
+        session->gone_back = false;
+    }
+    svp_mutex_unlock(session->mutex);
+}
+
+void svp_take_encoded(struct savepoint *session, struct svp_take *take)
+{
+    svp_mutex_lock(session->mutex);
+    take->encoded = true;
+    session->next_take = take->next;
+    svp_condition_wake_all(session->to_write);
+    svp_mutex_unlock(session->mutex);
+}
+
+struct svp_take *svp_take_oldest(struct savepoint *session)
+{
+    svp_mutex_lock(session->mutex);
+    while (session->first_take == NULL && !session->stopping) {
+        svp_condition_wait(session->to_write, session->mutex);
     }
     struct svp_take *take = session->first_take;
     svp_mutex_unlock(session->mutex);
@@ -105,17 +170,6 @@ struct svp_chunk *svp_take_unstage(struct savepoint *session, struct svp_take *t
     return chunk;
 }
 
-/* With the mutex held: the take's pages differ from what is committed, and have no usable base. */
-static void return_pages(struct svp_take *take)
-{
-    for (size_t i = 0; i < take->capture_count; i++) {
-        struct svp_capture *capture = &take->captures[i];
-        svp_pageset_unite(&capture->region->pending, &capture->captured);
-        svp_pageset_unite(&capture->region->no_base, &capture->captured);
-        svp_pageset_unite(&capture->region->no_base, &capture->no_base);
-    }
-}
-
 /* With the mutex held. */
 static void
 note_result(struct savepoint *session, const struct svp_take *take, const struct savepoint_snapshot *snapshot)
@@ -134,23 +188,11 @@ note_result(struct savepoint *session, const struct svp_take *take, const struct
     svp_autosave_note(session, take);
 }
 
-/* With the mutex held: every take behind a failed one fails too, for it may rest on pages that were lost. */
-static void fail_followers(struct svp_take *take)
-{
-    for (struct svp_take *later = take->next; later != NULL; later = later->next) {
-        struct savepoint_error error = take->error;
-        svp_status_fail(&error, take->status, "take", "an earlier take in flight failed: %.300s", take->error.message);
-        error.os_code = take->error.os_code;
-        fail_locked(later, take->status, &error);
-    }
-}
-
 void svp_take_finish(struct savepoint *session, struct svp_take *take, const struct savepoint_snapshot *snapshot)
 {
     svp_mutex_lock(session->mutex);
-    if (take->status != SAVEPOINT_OK) {
-        return_pages(take);
-        fail_followers(take);
+    if (take->status == SAVEPOINT_OK) {
+        session->written = take->after;
     }
     note_result(session, take, snapshot);
     session->first_take = take->next;
@@ -182,6 +224,45 @@ static bool in_flight(const struct savepoint *session, uint64_t ticket)
         }
     }
     return false;
+}
+
+/* With the mutex held: the oldest take that `ticket` asks to give up (0: any) and that still can be. */
+static enum savepoint_status
+find_cancelled(struct savepoint *session, struct svp_take **found, uint64_t ticket, struct savepoint_error *error)
+{
+    struct svp_take *take = session->first_take;
+    while (take != NULL && (ticket != 0 ? take->ticket != ticket : take->committing)) {
+        take = take->next;
+    }
+    if (take == NULL && ticket != 0) {
+        return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "cancel", "the take of ticket %llu is not in flight",
+                               (unsigned long long)ticket);
+    }
+    if (take != NULL && take->committing) {
+        return svp_status_fail(error, SAVEPOINT_BUSY, "cancel",
+                               "the last of the take of ticket %llu is being written: it will be committed",
+                               (unsigned long long)ticket);
+    }
+    *found = take;
+    return SAVEPOINT_OK;
+}
+
+enum savepoint_status savepoint_cancel(struct savepoint *session, uint64_t ticket, struct savepoint_error *error)
+{
+    struct savepoint_error cancelled;
+    struct svp_take *take = NULL;
+    enum savepoint_status status = svp_session_check(session, "cancel", error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_status_fail(&cancelled, SAVEPOINT_CANCELLED, "take", "cancelled; the next take carries its pages");
+    svp_mutex_lock(session->mutex);
+    status = find_cancelled(session, &take, ticket, error);
+    if (take != NULL && take->status == SAVEPOINT_OK) {
+        fail_with_followers(session, take, SAVEPOINT_CANCELLED, &cancelled);
+    }
+    svp_mutex_unlock(session->mutex);
+    return status;
 }
 
 enum savepoint_status savepoint_wait(struct savepoint *session, uint64_t ticket, struct savepoint_snapshot *snapshot,

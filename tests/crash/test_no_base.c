@@ -16,8 +16,15 @@ struct failure { /* one way to fail */
     uint64_t number;
     bool sticky;
     bool torn;
-    bool before_takes; /* armed before the takes are asked for, not just before the worker begins with them */
+    bool before_takes; /* armed before the takes are asked for, not just before the encoder begins with them */
+    bool all_encoded;  /* the writer begins when the encoder has ended: the shadow is past all of them */
     int os_code;
+};
+
+struct asked {          /* a take, from the call that asked for it */
+    uint64_t ticket;    /* 0: it was refused */
+    bool after_failure; /* it carries the pages of the one that failed before */
+    uint8_t *copy;
 };
 
 struct tally {
@@ -63,21 +70,21 @@ static enum savepoint_status wanted_status(const struct failure *failure)
 }
 
 /* Waits for all takes: those before the first failure are moments of the history, those behind it have failed too. */
-static void settle(struct world *world, const struct failure *failure, const uint64_t tickets[TAKES],
-                   uint8_t *const copies[TAKES], struct tally *tally)
+static void
+settle(struct world *world, const struct failure *failure, const struct asked takes[TAKES], struct tally *tally)
 {
     bool failed = false;
     for (int i = 0; i < TAKES; i++) {
         struct savepoint_snapshot snapshot;
         struct savepoint_error error = { 0 };
-        if (tickets[i] == 0) {
+        if (takes[i].ticket == 0) {
             tally->refused_takes++;
             continue;
         }
-        enum savepoint_status status = savepoint_wait(world->session, tickets[i], &snapshot, &error);
+        enum savepoint_status status = savepoint_wait(world->session, takes[i].ticket, &snapshot, &error);
         if (status == SAVEPOINT_OK) {
-            CHECK_MSG(!failed, "take %d behind a failed one was committed", i);
-            history_add(&world->history, &snapshot, copies[i]);
+            CHECK_MSG(!failed || takes[i].after_failure, "take %d behind a failed one was committed", i);
+            history_add(&world->history, &snapshot, takes[i].copy);
             continue;
         }
         CHECK_STATUS(status, wanted_status(failure));
@@ -95,16 +102,19 @@ static void settle(struct world *world, const struct failure *failure, const uin
 static void take_and_fail(struct world *world, const struct failure *failure, uint64_t *seed, struct tally *tally)
 {
     static uint8_t copy[TAKES][LARGE_PAGES * PAGE_BYTES];
-    uint8_t *const copies[TAKES] = { copy[0], copy[1], copy[2] };
-    uint64_t tickets[TAKES] = { 0 };
+    struct asked takes[TAKES] = { { .copy = copy[0] }, { .copy = copy[1] }, { .copy = copy[2] } };
+    unsigned accepted = 0;
     fault_hold_worker(true);
+    fault_hold_writer(failure->all_encoded);
     if (failure->before_takes) {
         fault_arm(failure->kind, failure->number, failure->sticky, failure->os_code);
     }
     for (int i = 0; i < TAKES; i++) {
         change(world, i, seed);
-        memcpy(copies[i], world->memory, world->pages * PAGE_BYTES);
-        enum savepoint_status status = world_start(world, SAVEPOINT_SYNC, &tickets[i]);
+        memcpy(takes[i].copy, world->memory, world->pages * PAGE_BYTES);
+        takes[i].after_failure = failure->before_takes && fault_hits(failure->kind) > 0;
+        enum savepoint_status status = world_start(world, SAVEPOINT_SYNC, &takes[i].ticket);
+        accepted += status == SAVEPOINT_OK ? 1 : 0;
         CHECK_MSG(status == SAVEPOINT_OK || (failure->before_takes && status == SAVEPOINT_NO_MEMORY), "take %d: %s", i,
                   savepoint_status_name(status));
     }
@@ -113,7 +123,11 @@ static void take_and_fail(struct world *world, const struct failure *failure, ui
         fault_arm(failure->kind, failure->number, failure->sticky, failure->os_code);
     }
     fault_hold_worker(false);
-    settle(world, failure, tickets, copies, tally);
+    if (failure->all_encoded) {
+        fault_wait_encoded(accepted);
+        fault_hold_writer(false);
+    }
+    settle(world, failure, takes, tally);
 }
 
 /* True when the failure was met. */
@@ -123,9 +137,9 @@ static bool run_failure(const struct failure *failure, size_t pages, struct tall
     const char *path = scratch_path("no_base.svp");
     uint64_t seed = failure->number * 31 + (uint64_t)failure->kind;
     char what[160];
-    snprintf(what, sizeof what, "%s, kind %d, call %llu%s%s%s, code %d", failure->backend, failure->kind,
+    snprintf(what, sizeof what, "%s, kind %d, call %llu%s%s%s%s, code %d", failure->backend, failure->kind,
              (unsigned long long)failure->number, failure->sticky ? ", sticky" : "", failure->torn ? ", torn" : "",
-             failure->before_takes ? ", before" : "", failure->os_code);
+             failure->before_takes ? ", before" : "", failure->all_encoded ? ", encoded" : "", failure->os_code);
     file_remove(path);
     world_open(&world, path, failure->backend, pages);
     first_moment(&world, &seed);
@@ -174,16 +188,17 @@ CHECK_TEST(no_base, every_write_fails)
     const char *backend;
     uint64_t backends = 0;
     for (; (backend = backend_name((size_t)backends)) != NULL; backends++) {
-        for (unsigned way = 0; way < 8; way++) {
+        for (unsigned way = 0; way < 10; way++) {
             struct failure failure = { .backend = backend,
                                        .kind = FAULT_WRITE,
-                                       .sticky = (way & 1) != 0,
-                                       .torn = (way & 2) != 0,
-                                       .os_code = codes[way >> 2] };
+                                       .sticky = way < 8 && (way & 1) != 0,
+                                       .torn = way < 8 ? (way & 2) != 0 : way == 9,
+                                       .all_encoded = way >= 8,
+                                       .os_code = codes[(way >> 2) % 2] };
             run_all_numbers(failure, LARGE_PAGES, 1, &tally);
         }
     }
-    report("failed writes", &tally, backends * 50);
+    report("failed writes", &tally, backends * 60);
 }
 
 CHECK_TEST(no_base, every_allocation_fails)
@@ -192,15 +207,105 @@ CHECK_TEST(no_base, every_allocation_fails)
     const char *backend;
     uint64_t backends = 0;
     for (; (backend = backend_name((size_t)backends)) != NULL; backends++) {
-        for (unsigned way = 0; way < 4; way++) {
+        for (unsigned way = 0; way < 5; way++) {
             struct failure failure = { .backend = backend,
                                        .kind = FAULT_MEMORY,
                                        .sticky = (way & 1) != 0,
                                        .before_takes = (way & 2) != 0,
+                                       .all_encoded = way == 4,
                                        .os_code = ENOMEM };
             run_all_numbers(failure, SMALL_PAGES, 1, &tally);
         }
     }
-    report("failed allocations", &tally, backends * 30);
+    report("failed allocations", &tally, backends * 40);
     CHECK_MSG(tally.refused_takes >= backends * 10, "%llu takes refused", (unsigned long long)tally.refused_takes);
+}
+
+/* ---- takes that are given up */
+
+/* Three takes of which the last `given_up` are: the others are committed, and the next take carries everything. */
+static void run_cancel(const char *backend, int given_up, bool all_encoded, bool by_zero, struct tally *tally)
+{
+    static uint8_t copy[TAKES][SMALL_PAGES * PAGE_BYTES];
+    struct world world = { 0 };
+    const char *path = scratch_path("no_base.svp");
+    uint64_t tickets[TAKES] = { 0 };
+    uint64_t seed = (uint64_t)given_up + 1;
+    file_remove(path);
+    world_open(&world, path, backend, SMALL_PAGES);
+    first_moment(&world, &seed);
+    fault_hold_worker(!all_encoded);
+    fault_hold_writer(true);
+    for (int i = 0; i < TAKES; i++) {
+        change(&world, i, &seed);
+        memcpy(copy[i], world.memory, sizeof copy[i]);
+        CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &tickets[i]));
+    }
+    if (all_encoded) {
+        fault_wait_encoded(TAKES);
+    }
+    CHECK_OK(savepoint_cancel(world.session, by_zero ? 0 : tickets[TAKES - given_up], NULL));
+    fault_hold_worker(false);
+    fault_hold_writer(false);
+    for (int i = 0; i < TAKES; i++) {
+        struct savepoint_snapshot snapshot;
+        enum savepoint_status status = savepoint_wait(world.session, tickets[i], &snapshot, NULL);
+        CHECK_STATUS(status, i < TAKES - given_up ? SAVEPOINT_OK : SAVEPOINT_CANCELLED);
+        if (status == SAVEPOINT_OK) {
+            history_add(&world.history, &snapshot, copy[i]);
+        }
+    }
+    CHECK_STATUS(savepoint_cancel(world.session, tickets[0], NULL), SAVEPOINT_NOT_FOUND);
+    CHECK_OK(savepoint_cancel(world.session, 0, NULL)); /* none is in flight */
+    change_back(&world);
+    world_take(&world, SAVEPOINT_SYNC);
+    world_close(&world);
+    check_archive(path, &world.history, 1 + (size_t)(TAKES - given_up) + 1, backend);
+    history_free(&world.history);
+    world_free(&world);
+    tally->cases++;
+}
+
+CHECK_TEST(no_base, every_take_that_is_given_up)
+{
+    struct tally tally = { 0 };
+    const char *backend;
+    for (size_t i = 0; (backend = backend_name(i)) != NULL; i++) {
+        for (int given_up = 1; given_up <= TAKES; given_up++) {
+            run_cancel(backend, given_up, false, false, &tally);
+            run_cancel(backend, given_up, true, false, &tally);
+        }
+        run_cancel(backend, TAKES, false, true, &tally);
+        run_cancel(backend, TAKES, true, true, &tally);
+    }
+    printf("given up: %llu cases\n", (unsigned long long)tally.cases);
+}
+
+static struct world *cancelling;
+static enum savepoint_status cancelled_while_syncing;
+
+static void cancel_while_syncing(enum fault_kind kind)
+{
+    if (kind == FAULT_SYNC) {
+        cancelled_while_syncing = savepoint_cancel(cancelling->session, 2, NULL);
+    }
+}
+
+CHECK_TEST(no_base, too_late_to_give_up)
+{
+    struct world world = { 0 };
+    const char *path = scratch_path("no_base.svp");
+    uint64_t seed = 5;
+    file_remove(path);
+    world_open(&world, path, "compare", SMALL_PAGES);
+    first_moment(&world, &seed);
+    change(&world, 0, &seed);
+    cancelling = &world;
+    fault_watch(cancel_while_syncing);
+    world_take(&world, SAVEPOINT_SYNC);
+    fault_watch(NULL);
+    CHECK_STATUS(cancelled_while_syncing, SAVEPOINT_BUSY);
+    world_close(&world);
+    check_archive(path, &world.history, 2, "too late");
+    world_free(&world);
 }

@@ -141,6 +141,14 @@ static void finish_oldest(struct program *program)
     struct savepoint_snapshot snapshot;
     struct savepoint_error error;
     enum savepoint_status status = savepoint_wait(program->session, take->ticket, &snapshot, &error);
+    bool given_up = program->given_up != 0 && take->ticket >= program->given_up;
+    PROGRAM_CHECK(program, !given_up || status != SAVEPOINT_OK);
+    if (status == SAVEPOINT_CANCELLED) {
+        PROGRAM_CHECK(program, given_up);
+        program->counts->cancelled_takes++;
+        model_commit(model, NULL);
+        return;
+    }
     if (status != SAVEPOINT_OK) {
         PROGRAM_CHECK(program, status == SAVEPOINT_IO || status == SAVEPOINT_NO_SPACE);
         PROGRAM_CHECK(program, bad_disk_count() > program->faults_seen);
@@ -165,6 +173,7 @@ void program_settle(struct program *program)
         finish_oldest(program);
     }
     program->faults_seen = bad_disk_count();
+    program->given_up = 0;
 }
 
 static void take(struct program *program)
@@ -189,6 +198,23 @@ static void take(struct program *program)
     program->counts->takes++;
     if (program_below(program, 2) == 0 || program->model.pending_count == MODEL_PENDING_MAX) {
         program_settle(program);
+    }
+}
+
+/* Gives up some of the takes in flight, unless they are too far. */
+static void cancel(struct program *program)
+{
+    const struct model *model = &program->model;
+    struct savepoint_error error;
+    if (model->pending_count > 0) {
+        uint64_t ticket = model->pending[program_below(program, model->pending_count)].ticket;
+        enum savepoint_status status = savepoint_cancel(program->session, ticket, &error);
+        PROGRAM_CHECK(program, status == SAVEPOINT_OK || status == SAVEPOINT_BUSY || status == SAVEPOINT_NOT_FOUND);
+        if (status == SAVEPOINT_OK) {
+            bool first = program->given_up == 0 || ticket < program->given_up;
+            program->given_up = first ? ticket : program->given_up;
+            program_settle(program);
+        }
     }
 }
 
@@ -230,12 +256,13 @@ void program_step(struct program *program)
         unsigned weight;
         void (*act)(struct program *);
     } actions[] = {
-        { "write", 40, write_somewhere },
+        { "write", 36, write_somewhere },
         { "take", 25, take },
         { "restore", 9, restore_any },
         { "exclude", 6, program_exclude_or_include },
         { "kernel write", 4, write_by_kernel },
         { "fault", 4, fail },
+        { "cancel", 4, cancel },
         { "mark", 3, mark },
         { "grow", 3, program_grow },
         { "add or remove", 3, program_add_or_remove },

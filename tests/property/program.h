@@ -9,7 +9,8 @@
 enum { PROGRAM_PAGES_MAX = 24, PROGRAM_MAPPED_PAGES = 16, PROGRAM_OWNED = 2 };
 
 struct program_counts {
-    uint64_t programs, steps, writes, takes, failed_takes, restores, refused_restores, branches, reopens, heads_set;
+    uint64_t programs, steps, writes, takes, failed_takes, cancelled_takes, restores, refused_restores, branches,
+        reopens, heads_set;
     uint64_t snapshots_read, bytes_read;
 };
 
@@ -24,6 +25,7 @@ struct program {
     uint8_t *arenas[PROGRAM_OWNED]; /* PROGRAM_PAGES_MAX pages each */
     bool parent_has_child;          /* the next commit makes a branch */
     unsigned faults_seen;
+    uint64_t given_up; /* the oldest ticket that was, with all behind it; 0: none in flight */
     struct program_counts *counts;
 };
 

@@ -48,6 +48,7 @@ static void check_floors(const struct program_counts *counts)
 {
     CHECK(counts->takes >= counts->programs * 10);
     CHECK(counts->failed_takes >= counts->programs / 2);
+    CHECK(counts->cancelled_takes >= counts->programs / 8);
     CHECK(counts->restores >= counts->programs * 10);
     CHECK(counts->refused_restores >= counts->programs / 8);
     CHECK(counts->branches >= counts->programs);
@@ -80,11 +81,12 @@ CHECK_TEST(history, random_programs_agree_with_the_model)
         }
         fprintf(stderr,
                 "history: %s: %" PRIu64 " programs, %" PRIu64 " steps, %" PRIu64 " writes, %" PRIu64 " takes (%" PRIu64
-                " failed), %" PRIu64 " restores (%" PRIu64 " refused), %" PRIu64 " branches, %" PRIu64
-                " reopened, HEAD set %" PRIu64 " times, %" PRIu64 " snapshots read back (%" PRIu64 " bytes)\n",
+                " failed, %" PRIu64 " given up), %" PRIu64 " restores (%" PRIu64 " refused), %" PRIu64
+                " branches, %" PRIu64 " reopened, HEAD set %" PRIu64 " times, %" PRIu64 " snapshots read back (%" PRIu64
+                " bytes)\n",
                 backend->name, counts.programs, counts.steps, counts.writes, counts.takes, counts.failed_takes,
-                counts.restores, counts.refused_restores, counts.branches, counts.reopens, counts.heads_set,
-                counts.snapshots_read, counts.bytes_read);
+                counts.cancelled_takes, counts.restores, counts.refused_restores, counts.branches, counts.reopens,
+                counts.heads_set, counts.snapshots_read, counts.bytes_read);
         check_floors(&counts);
     }
     if (ran == 0) {

@@ -186,7 +186,7 @@ void ref_write(const char *path, enum svp_ref_kind kind, const char *name, const
     uint64_t offset = 0;
     CHECK_OK(svp_append_open(&append, &repair, path, true, NULL));
     strcpy(ref.name, name);
-    ref.previous = append.end.newest_ref;
+    ref.previous = append.tail.end.newest_ref;
     if (target != NULL) {
         ref.target = target->file_offset;
         memcpy(ref.target_id.bytes, target->id.bytes, sizeof ref.target_id.bytes);
@@ -195,7 +195,7 @@ void ref_write(const char *path, enum svp_ref_kind kind, const char *name, const
     svp_buffer_clear(&append.body);
     svp_ref_write(&append.body, &ref);
     CHECK_OK(svp_append_record(&append, SVP_REF, &offset, NULL));
-    struct svp_end end = append.end;
+    struct svp_end end = append.tail.end;
     end.newest_ref = offset;
     end.head = kind == SVP_REF_HEAD ? ref.target : end.head;
     CHECK_OK(svp_append_finish(&append, &end, true, NULL));

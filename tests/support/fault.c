@@ -10,7 +10,8 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t released = PTHREAD_COND_INITIALIZER;
-static bool held, tear;
+static bool held, writer_held, tear;
+static unsigned takes_encoded;
 static fault_observer *observer;
 static fault_watcher *watcher;
 static struct plan {
@@ -66,6 +67,24 @@ void fault_hold_worker(bool hold)
     pthread_mutex_lock(&mutex);
     held = hold;
     pthread_cond_broadcast(&released);
+    pthread_mutex_unlock(&mutex);
+}
+
+void fault_hold_writer(bool hold)
+{
+    pthread_mutex_lock(&mutex);
+    writer_held = hold;
+    takes_encoded = hold ? 0 : takes_encoded;
+    pthread_cond_broadcast(&released);
+    pthread_mutex_unlock(&mutex);
+}
+
+void fault_wait_encoded(unsigned takes)
+{
+    pthread_mutex_lock(&mutex);
+    while (takes_encoded < takes) {
+        pthread_cond_wait(&released, &mutex);
+    }
     pthread_mutex_unlock(&mutex);
 }
 
@@ -198,4 +217,28 @@ struct svp_take *__wrap_svp_take_next(struct savepoint *session)
     }
     pthread_mutex_unlock(&mutex);
     return take;
+}
+
+struct svp_take *__real_svp_take_oldest(struct savepoint *session);
+struct svp_take *__wrap_svp_take_oldest(struct savepoint *session);
+struct svp_take *__wrap_svp_take_oldest(struct savepoint *session)
+{
+    struct svp_take *take = __real_svp_take_oldest(session);
+    pthread_mutex_lock(&mutex);
+    while (writer_held) {
+        pthread_cond_wait(&released, &mutex);
+    }
+    pthread_mutex_unlock(&mutex);
+    return take;
+}
+
+void __real_svp_take_encoded(struct savepoint *session, struct svp_take *take);
+void __wrap_svp_take_encoded(struct savepoint *session, struct svp_take *take);
+void __wrap_svp_take_encoded(struct savepoint *session, struct svp_take *take)
+{
+    __real_svp_take_encoded(session, take);
+    pthread_mutex_lock(&mutex);
+    takes_encoded++;
+    pthread_cond_broadcast(&released);
+    pthread_mutex_unlock(&mutex);
 }

@@ -30,8 +30,11 @@ void fault_disarm(void);
 uint64_t fault_calls(enum fault_kind kind);
 uint64_t fault_hits(enum fault_kind kind);
 
-/* While held, the session's worker does not begin with another take. */
+/* While held, the session's encoder, or its writer, does not begin with another take. */
 void fault_hold_worker(bool hold);
+void fault_hold_writer(bool hold);
+/* Waits until so many takes have been encoded, well or not, since the writer was last held. */
+void fault_wait_encoded(unsigned takes);
 
 /* Told of every call before it is made, on the thread that makes it; may wait. NULL: nobody. */
 typedef void fault_watcher(enum fault_kind kind);
