@@ -114,9 +114,8 @@ void svp_ring_apply(const struct svp_ring_record *record, uint8_t *page);
 /* The shadow now stands at this mark. */
 void svp_ring_move(struct svp_ring *ring, const struct svp_ring_mark *mark);
 
-/* Takes a page of the shadow, in `bytes`, back to what it was when the cursor was at `since` (by whatever the cursor
- * went through in between, `since` must not have been cut off). False: that is not known any more, and `bytes` are
- * spoilt. */
+/* Takes a page of the shadow, in `bytes`, back to what it was when the cursor was at `since`, which must not have been
+ * cut off. False: that is not held any more, or lies behind the cursor; `bytes` are spoilt. */
 bool svp_ring_rewind_page(const struct svp_ring *ring, uint32_t region, uint64_t page, uint64_t since, uint8_t *bytes);
 
 #endif

@@ -98,8 +98,10 @@ void svp_ring_move(struct svp_ring *ring, const struct svp_ring_mark *mark)
 
 bool svp_ring_rewind_page(const struct svp_ring *ring, uint32_t region, uint64_t page, uint64_t since, uint8_t *bytes)
 {
-    uint64_t at = svp_ring_index(ring, region)->newest[page];
-    for (; at >= since && at != 0; at = before(ring, at)) {
+    if (since > ring->cursor) {
+        return false;
+    }
+    for (uint64_t at = svp_ring_index(ring, region)->newest[page]; at >= since && at != 0; at = before(ring, at)) {
         if (at < ring->begin) {
             return false;
         }

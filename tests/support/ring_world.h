@@ -5,7 +5,7 @@
 #include "model.h"
 #include "ring/ring.h"
 
-enum { WORLD_REGIONS = 2, WORLD_PAGES = 24, WORLD_BYTES = WORLD_REGIONS * WORLD_PAGES * MODEL_PAGE_BYTES };
+enum { WORLD_REGIONS = 2, WORLD_PAGES = 8, WORLD_BYTES = WORLD_REGIONS * WORLD_PAGES * MODEL_PAGE_BYTES };
 
 struct ring_world {
     struct svp_ring ring;
