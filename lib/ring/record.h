@@ -27,7 +27,8 @@ struct svp_ring_head {
 };
 
 struct svp_ring_mark_head {
-    uint64_t previous, next; /* marks, 0: none */
+    uint64_t previous; /* mark, 0: none */
+    uint64_t next;     /* of the newest it means nothing */
     uint32_t label_bytes, body_bytes;
 };
 

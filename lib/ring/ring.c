@@ -93,20 +93,17 @@ static void cut(struct svp_ring *ring)
         ring->newest = svp_ring_mark_at(ring, ring->newest).previous;
         ring->mark_count--;
     }
-    struct svp_ring_mark_head head = svp_ring_mark_at(ring, ring->newest);
-    head.next = 0;
-    link_mark(ring, ring->newest, &head);
     ring->end = ring->entry = ring->cursor;
     ring->region_known = false;
 }
 
 static void drop_oldest(struct svp_ring *ring)
 {
-    uint64_t next = svp_ring_mark_at(ring, ring->oldest).next;
-    if (next == 0) {
+    if (ring->mark_count == 1) {
         empty(ring, ring->end);
         return;
     }
+    const uint64_t next = svp_ring_mark_at(ring, ring->oldest).next;
     struct svp_ring_mark_head head = svp_ring_mark_at(ring, next);
     head.previous = 0;
     link_mark(ring, next, &head);

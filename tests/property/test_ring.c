@@ -12,6 +12,7 @@ enum { KEPT_MAX = 400, MOMENTS = 8, REGION_RECORD_BYTES = 11 };
 
 struct kept { /* a mark, and what must come back with it */
     uint64_t sequence;
+    uint64_t record;
     uint8_t *bytes;
 };
 
@@ -60,7 +61,7 @@ static void end_program(void)
 /* ---- what writing to the log must do to what it holds */
 
 struct before { /* a step */
-    uint64_t begin, cursor, dropped_count, standing;
+    uint64_t cursor, dropped_count, standing;
 };
 
 static struct before look(void)
@@ -68,7 +69,7 @@ static struct before look(void)
     const struct svp_ring *ring = &program.world.ring;
     struct svp_ring_mark mark = { .record = 0 };
     (void)svp_ring_standing(ring, &mark);
-    return (struct before){ ring->begin, ring->cursor, ring->dropped_count, mark.snapshot.sequence };
+    return (struct before){ ring->cursor, ring->dropped_count, mark.snapshot.sequence };
 }
 
 /* The marks of the ring are the newest ones of those kept. */
@@ -94,7 +95,7 @@ static void check_marks(void)
 }
 
 /* After a step that may have written: what lay behind the cursor is gone, and nothing before it without need. */
-static void settle(const struct before *before)
+static void settle(const struct before *before, bool marked)
 {
     const struct svp_ring *ring = &program.world.ring;
     if (ring->cursor == before->cursor) {
@@ -110,7 +111,9 @@ static void settle(const struct before *before)
         }
     }
     if (ring->dropped_count > before->dropped_count && ring->mark_count > 0) {
-        CHECK(ring->end + REGION_RECORD_BYTES - before->begin > ring->capacity);
+        const size_t held = ring->mark_count - (marked ? 1 : 0);
+        const struct kept *dropped = &program.kept[program.kept_count - held - 1];
+        CHECK(ring->end + REGION_RECORD_BYTES - dropped->record > ring->capacity);
     }
 }
 
@@ -121,7 +124,7 @@ static void step_change(void)
     static const size_t sizes[] = { 1, 8, 64, 64, 64, 700, 2100, MODEL_PAGE_BYTES };
     const struct before before = look();
     ring_world_change(&program.world, (unsigned)below(WORLD_REGIONS), below(WORLD_PAGES), sizes[below(8)]);
-    settle(&before);
+    settle(&before, false);
 }
 
 static void step_lose(void)
@@ -131,7 +134,7 @@ static void step_lose(void)
     const uint64_t page = below(WORLD_PAGES);
     svp_ring_lose(&program.world.ring, ring_world_id(region), page);
     memset(program.world.shadow[region][page], (int)below(256), MODEL_PAGE_BYTES);
-    settle(&before);
+    settle(&before, false);
     CHECK_EQ(program.world.ring.mark_count, 0);
 }
 
@@ -141,9 +144,10 @@ static void step_mark(void)
     char label[200] = "";
     memset(label, 'l', below(8) == 0 ? below(sizeof label) : 0);
     if (program.kept_count < KEPT_MAX && ring_world_mark(&program.world, label)) {
-        settle(&before);
-        program.kept[program.kept_count++] = (struct kept){ program.world.sequence, copy_world() };
-        CHECK(program.world.ring.mark_count > 0);
+        struct svp_ring_mark mark;
+        settle(&before, true);
+        CHECK(svp_ring_newest(&program.world.ring, &mark));
+        program.kept[program.kept_count++] = (struct kept){ program.world.sequence, mark.record, copy_world() };
     }
 }
 
@@ -245,7 +249,7 @@ static void run_letter(unsigned letter)
         memcpy(now, program.world.shadow[letter][0], sizeof now);
         now[ring->cursor % sizeof now] ^= 1;
         ring_world_store(&program.world, letter, 0, now);
-        settle(&before);
+        settle(&before, false);
     } else if (letter == 2) {
         step_mark();
     } else if (letter == 3 && svp_ring_standing(ring, &mark)) {
