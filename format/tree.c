@@ -98,6 +98,49 @@ struct svp_hash svp_tree_root(struct svp_tree *tree)
     return tree->hashes[tree->levels][0];
 }
 
+/* ---- searching with a peer */
+
+unsigned
+svp_tree_children(const struct svp_tree *tree, unsigned level, uint64_t node, struct svp_hash children[SVP_TREE_FANOUT])
+{
+    uint64_t below = tree->pages;
+    for (unsigned i = 1; i < level && i <= tree->levels; i++) {
+        below = parents_of(below);
+    }
+    if (level == 0 || level > tree->levels || node >= parents_of(below)) {
+        return 0;
+    }
+    const uint64_t first = node * SVP_TREE_FANOUT;
+    const uint64_t count = below - first < SVP_TREE_FANOUT ? below - first : SVP_TREE_FANOUT;
+    memcpy(children, &tree->hashes[level - 1][first], (size_t)count * sizeof *children);
+    return (unsigned)count;
+}
+
+bool svp_tree_search_begin(struct svp_tree_search *search, const struct svp_tree *tree, const struct svp_hash *root)
+{
+    *search = (struct svp_tree_search){ .level = tree->levels, .theirs = *root };
+    return memcmp(&tree->hashes[tree->levels][0], root, sizeof *root) != 0;
+}
+
+bool svp_tree_search_step(struct svp_tree_search *search, const struct svp_tree *tree, const struct svp_hash *children,
+                          unsigned count)
+{
+    struct svp_hash own[SVP_TREE_FANOUT];
+    if (count != svp_tree_children(tree, search->level, search->node, own)) {
+        return false;
+    }
+    const struct svp_hash hash = svp_digest128(search->level, children, count * sizeof *children);
+    for (unsigned i = 0; i < count && memcmp(&hash, &search->theirs, sizeof hash) == 0; i++) {
+        if (memcmp(&own[i], &children[i], sizeof own[i]) != 0) {
+            search->level--;
+            search->node = search->node * SVP_TREE_FANOUT + i;
+            search->theirs = children[i];
+            return true;
+        }
+    }
+    return false;
+}
+
 void svp_state_add(struct svp_buffer *state, const struct svp_region_entry *entry, const struct svp_hash *region_root)
 {
     size_t name_bytes = strlen(entry->name);

@@ -88,6 +88,93 @@ CHECK_TEST(tree, work_follows_the_changed_pages)
     svp_tree_close(&tree);
 }
 
+/* ---- searching with a peer */
+
+static void change(struct svp_tree *tree, uint64_t page, uint8_t value)
+{
+    struct svp_hash hash = { { 1, value } };
+    svp_tree_update(tree, page, &hash);
+}
+
+/* The first page that differs, by messages; UINT64_MAX: none. */
+static uint64_t search(struct svp_tree *tree, struct svp_tree *peer, unsigned *messages)
+{
+    struct svp_tree_search search;
+    struct svp_hash answer[SVP_TREE_FANOUT];
+    const struct svp_hash root = svp_tree_root(peer);
+    svp_tree_root(tree);
+    *messages = 0;
+    if (!svp_tree_search_begin(&search, tree, &root)) {
+        return UINT64_MAX;
+    }
+    while (search.level > 0) {
+        unsigned count = svp_tree_children(peer, search.level, search.node, answer);
+        CHECK(svp_tree_search_step(&search, tree, answer, count));
+        ++*messages;
+    }
+    return search.node;
+}
+
+CHECK_TEST(tree, peers_find_the_first_page_that_differs)
+{
+    static const uint64_t sizes[] = { 1, 2, 16, 17, 255, 256, 257, 5000, 65537 };
+    uint64_t random = 23;
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        struct svp_tree tree, peer;
+        unsigned messages;
+        CHECK(svp_tree_open(&tree, sizes[s]));
+        CHECK(svp_tree_open(&peer, sizes[s]));
+        CHECK_EQ(search(&tree, &peer, &messages), UINT64_MAX);
+        for (unsigned round = 0; round < 50; round++) {
+            uint64_t first = UINT64_MAX;
+            for (uint64_t i = model_below(&random, 5); i > 0; i--) {
+                uint64_t page = model_below(&random, sizes[s]);
+                change(&peer, page, (uint8_t)(round + 1));
+                first = page < first ? page : first;
+            }
+            CHECK_EQ(search(&tree, &peer, &messages), first);
+            CHECK_EQ(messages, first == UINT64_MAX ? 0 : tree.levels);
+            for (uint64_t page = 0; page < sizes[s]; page++) {
+                svp_tree_update(&tree, page, &peer.hashes[0][page]);
+            }
+        }
+        svp_tree_close(&tree);
+        svp_tree_close(&peer);
+    }
+}
+
+CHECK_TEST(tree, what_is_no_answer_ends_the_search)
+{
+    struct svp_tree tree, peer;
+    struct svp_tree_search begun, search;
+    struct svp_hash answer[SVP_TREE_FANOUT];
+    CHECK(svp_tree_open(&tree, 1000)); /* 63 nodes, of which the last has 8 pages; 4; the root */
+    CHECK(svp_tree_open(&peer, 1000));
+    change(&peer, 999, 1);
+    svp_tree_root(&tree);
+    const struct svp_hash root = svp_tree_root(&peer);
+    CHECK(svp_tree_search_begin(&begun, &tree, &root));
+    CHECK_EQ(svp_tree_children(&peer, 3, 0, answer), 4);
+    search = begun;
+    CHECK(!svp_tree_search_step(&search, &tree, answer, 0));
+    CHECK(!svp_tree_search_step(&search, &tree, answer, 3));
+    CHECK_EQ(svp_tree_children(&tree, 3, 0, answer), 4);
+    CHECK(!svp_tree_search_step(&search, &tree, answer, 4)); /* our own */
+    change(&peer, 3, 1);
+    svp_tree_root(&peer);
+    CHECK_EQ(svp_tree_children(&peer, 3, 0, answer), 4);
+    CHECK(!svp_tree_search_step(&search, &tree, answer, 4)); /* of another state */
+    CHECK_MEM(&search, &begun, sizeof search);
+    CHECK_EQ(svp_tree_children(&peer, 1, 62, answer), 8);
+    CHECK_EQ(svp_tree_children(&peer, 1, 63, answer), 0);
+    CHECK_EQ(svp_tree_children(&peer, 3, 1, answer), 0);
+    CHECK_EQ(svp_tree_children(&peer, 0, 0, answer), 0);
+    CHECK_EQ(svp_tree_children(&peer, 4, 0, answer), 0);
+    CHECK_EQ(svp_tree_children(&peer, UINT32_MAX, UINT64_MAX, answer), 0);
+    svp_tree_close(&tree);
+    svp_tree_close(&peer);
+}
+
 CHECK_TEST(tree, state_covers_name_size_and_the_address_of_mapped_regions_only)
 {
     const struct svp_hash root = { { 4 } };
