@@ -147,11 +147,9 @@ reseal(struct svp_append *append, const struct svp_log *log, struct svp_repair *
         return svp_status_os(error, code, "seal", "%s: the newest snapshots could not be made durable",
                              append->source.path);
     }
+    append->tail.durable_bytes = log->committed_bytes;
     repair->resealed = true;
-    append->tail.durable_bytes = log->committed_bytes; /* the SEAL itself opens the next transaction */
-    return svp_tail_seal(&append->tail, append->source.salt)
-               ? SAVEPOINT_OK
-               : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "%s: no memory", append->source.path);
+    return SAVEPOINT_OK;
 }
 
 static void begin_new(struct svp_append *append)
@@ -224,6 +222,10 @@ static enum savepoint_status adopt_log(struct svp_append *append, const struct s
     if (status == SAVEPOINT_OK && !log->has_end) {
         append->segment = (struct svp_segment){ 0 };
         begin_new(append);
+    }
+    bool seal_due = log->has_end && !log->sealed; /* torn, or just deserved: it opens the next transaction */
+    if (status == SAVEPOINT_OK && seal_due && !svp_tail_seal(&append->tail, append->source.salt)) {
+        status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "%s: no memory", append->source.path);
     }
     append->source.limit = append->tail.committed_bytes;
     append->output =
