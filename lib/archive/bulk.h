@@ -1,4 +1,4 @@
-/* bulk.h - bringing many pages to other versions at once, each record read and unpacked once */
+/* bulk.h - bringing many pages to other versions at once, on several threads */
 #ifndef SVP_BULK_H
 #define SVP_BULK_H
 
@@ -16,14 +16,24 @@ struct svp_bulk_part {              /* pages of one region */
     const struct svp_pageset *wanted;
     uint8_t *memory;             /* page i is at memory + i * 4096 */
     struct svp_bulk_page *pages; /* page i at [i] */
+    bool blank;                  /* all of the memory is zeros, and most likely not there yet */
+    uint8_t *twin;               /* another place for the pages... */
+    const struct svp_pageset
+        *twin_blank; /* ...where these are zeros: they are copied there while they are in the cache */
 };
 
-/* Called now and then with the pages done so far; anything but OK ends the work with that status. */
-typedef enum savepoint_status svp_bulk_progress(void *user, uint64_t done_pages, struct savepoint_error *error);
+struct svp_bulk_team {
+    unsigned workers; /* threads, the caller's among them; 1 or more */
+    /* Called now and then, on the calling thread, with the pages done so far; anything but OK ends the work with that
+     * status. */
+    enum savepoint_status (*progress)(void *user, uint64_t done_pages, struct savepoint_error *error);
+    void *user;
+};
 
-/* Brings all wanted pages to their wanted versions and verifies them. After a failure their memory holds anything, the
- * rest is untouched. */
-enum savepoint_status svp_bulk_decode(struct svp_reader *reader, const struct svp_bulk_part *parts, size_t part_count,
-                                      svp_bulk_progress *progress, void *user, struct savepoint_error *error);
+/* Brings all wanted pages to their wanted versions and verifies them. After a failure the memory of those that are
+ * `touched` holds anything, and so does their twin where that was blank; the rest is as it was. */
+enum savepoint_status
+svp_bulk_decode(const struct svp_source *source, const struct svp_bulk_part *parts, size_t part_count,
+                const struct svp_bulk_team *team, struct savepoint_error *error);
 
 #endif

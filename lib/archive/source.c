@@ -30,6 +30,21 @@ void svp_source_close(struct svp_source *source)
     *source = (struct svp_source){ .file = SVP_FILE_NONE };
 }
 
+enum savepoint_status
+svp_source_share(struct svp_source *shared, const struct svp_source *source, struct savepoint_error *error)
+{
+    *shared = *source;
+    shared->unpacker = svp_unpacker_open();
+    return shared->unpacker != NULL
+               ? SAVEPOINT_OK
+               : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory to read", source->path);
+}
+
+void svp_source_unshare(struct svp_source *shared)
+{
+    svp_unpacker_close(shared->unpacker);
+}
+
 enum savepoint_status svp_source_bytes(const struct svp_source *source, void *to, size_t bytes, uint64_t offset,
                                        struct savepoint_error *error)
 {

@@ -27,6 +27,10 @@ struct svp_source {
 enum savepoint_status
 svp_source_open(struct svp_source *source, struct svp_file file, const char *path, struct savepoint_error *error);
 void svp_source_close(struct svp_source *source);
+/* The same archive for another thread, as long as the first stays open. To be unshared whatever is returned. */
+enum savepoint_status
+svp_source_share(struct svp_source *shared, const struct svp_source *source, struct savepoint_error *error);
+void svp_source_unshare(struct svp_source *shared);
 
 /* Reads exactly `bytes` bytes; fewer are CORRUPT (the record that led here said they exist). */
 enum savepoint_status svp_source_bytes(const struct svp_source *source, void *to, size_t bytes, uint64_t offset,

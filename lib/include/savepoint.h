@@ -181,9 +181,12 @@ struct savepoint_options {
     uint64_t compare_max_bytes; /* where the primary is missing: largest region served by `compare`
                                    rather than `signal`; 0: 256 KiB */
     uint64_t encoded_bytes;     /* most memory for what is encoded and waits to be written; 0: 64 MiB */
+    uint32_t workers;           /* most threads a restore decodes on, the caller's among them; 0: one for
+                                   each core, at most 4 */
+    uint32_t reserved;
 };
 /* clang-format off */
-#define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0, 0 }
+#define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /* Opens the archive at `path` for writing, creating it (owner-only permissions) where it is missing.

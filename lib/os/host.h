@@ -10,6 +10,7 @@ uint64_t svp_host_monotonic_ns(void); /* for durations */
 /* Random bytes that do not repeat between processes; not for secrets. */
 void svp_host_random(void *to, size_t bytes);
 uint64_t svp_host_process(void); /* the process id */
+unsigned svp_host_cores(void);   /* that this process may run on; at least 1 */
 const char *svp_host_abi(void);  /* "linux-x86_64" */
 /* The build id of the running program; returns its bytes, 0 where there is none. */
 size_t svp_host_build_id(uint8_t *to, size_t capacity);

@@ -5,6 +5,8 @@
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -25,6 +27,13 @@ void svp_host_random(void *to, size_t bytes)
         fill = fill * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         at[done] = (uint8_t)(fill >> 56);
     }
+}
+
+unsigned svp_host_cores(void)
+{
+    cpu_set_t cores;
+    bool known = sched_getaffinity(0, sizeof cores, &cores) == 0; /* not so with more than 1024 cores */
+    return known ? (unsigned)CPU_COUNT(&cores) : 1;
 }
 
 const char *svp_host_abi(void)

@@ -5,10 +5,17 @@
 #include <mach-o/loader.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void svp_host_random(void *to, size_t bytes)
 {
     arc4random_buf(to, bytes);
+}
+
+unsigned svp_host_cores(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores > 0 ? (unsigned)cores : 1;
 }
 
 const char *svp_host_abi(void)

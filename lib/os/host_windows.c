@@ -49,6 +49,13 @@ uint64_t svp_host_process(void)
     return GetCurrentProcessId();
 }
 
+unsigned svp_host_cores(void)
+{
+    SYSTEM_INFO facts;
+    GetSystemInfo(&facts);
+    return facts.dwNumberOfProcessors;
+}
+
 const char *svp_host_abi(void)
 {
 #if defined(__x86_64__)

@@ -53,14 +53,8 @@ void svp_vm_unmap(uintptr_t address, size_t bytes)
     munmap((void *)address, bytes);
 }
 
-/* Programs can ask for neither here. */
+/* Programs cannot ask for it here. */
 void svp_vm_populate(uintptr_t address, size_t bytes)
-{
-    (void)address;
-    (void)bytes;
-}
-
-void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes)
 {
     (void)address;
     (void)bytes;

@@ -48,14 +48,8 @@ void svp_vm_unmap(uintptr_t address, size_t bytes)
     VirtualFree((void *)address, 0, MEM_RELEASE);
 }
 
-/* Windows has neither. */
+/* Windows cannot. */
 void svp_vm_populate(uintptr_t address, size_t bytes)
-{
-    (void)address;
-    (void)bytes;
-}
-
-void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes)
 {
     (void)address;
     (void)bytes;

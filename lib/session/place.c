@@ -1,45 +1,79 @@
 /* place.c - writing a restored snapshot to memory */
 #include "session/place.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
+#include "archive/crew.h"
 #include "os/vm.h"
 
-enum { RUN_PAGES_MIN = 16 };
+enum { SHARE_PAGES = 1024, RUN_PAGES_MIN = 16 };
 
-/* Nothing of the page was captured or restored yet: its memory and its shadow are probably untouched. */
+struct placing { /* shared by the threads at work on one part */
+    const struct svp_restore_part *part;
+    atomic_uint_least64_t next_page;
+    atomic_uint_least64_t written_pages;
+};
+
+/* Nothing of the page was captured or restored yet: its memory is probably untouched. */
 static bool is_fresh(const struct svp_restore_part *part, uint64_t page)
 {
     return part->region->states[page].record_offset == 0 && svp_page_map_get(&part->map, page) != 0;
 }
 
-void svp_place_expect(const struct svp_restore_part *part, const uint8_t *memory)
+/* Pages that differ and do not hold their target yet. */
+static bool is_due(const struct svp_restore_part *part, uint64_t page)
 {
-    uint64_t page = svp_pageset_next(&part->differing, 0);
-    while (page != SVP_PAGESET_NONE) {
-        uint64_t end = page;
-        while (end < part->region->pages && svp_pageset_has(&part->differing, end) && is_fresh(part, end)) {
-            end++;
+    return svp_pageset_has(&part->differing, page) && !svp_pageset_has(&part->blank, page);
+}
+
+/* Makes memory resident where whole runs of new pages are coming. */
+static void expect(const struct svp_restore_part *part, uint64_t page, uint64_t end)
+{
+    while (page < end) {
+        uint64_t first = page;
+        while (page < end && is_due(part, page) && is_fresh(part, page)) {
+            page++;
         }
-        if (end - page >= RUN_PAGES_MIN) {
-            svp_vm_populate((uintptr_t)memory + page * SVP_PAGE_BYTES, (size_t)(end - page) * SVP_PAGE_BYTES);
+        if (page - first >= RUN_PAGES_MIN) {
+            svp_vm_populate((uintptr_t)part->region->base + first * SVP_PAGE_BYTES,
+                            (size_t)(page - first) * SVP_PAGE_BYTES);
         }
-        page = svp_pageset_next(&part->differing, end > page ? end : page + 1);
+        page += page == first;
     }
 }
 
-void svp_place_expect_shadow(const struct svp_restore_part *part)
+static bool place_page(const struct svp_restore_part *part, uint64_t page)
 {
-    const struct svp_region *region = part->region;
-    uint64_t fresh = 0;
-    for (uint64_t page = svp_pageset_next(&part->differing, 0); page != SVP_PAGESET_NONE;
-         page = svp_pageset_next(&part->differing, page + 1)) {
-        fresh += is_fresh(part, page);
+    const uint8_t *decoded = part->region->shadow + page * SVP_PAGE_BYTES;
+    uint8_t *live = part->region->base + page * SVP_PAGE_BYTES;
+    /* Comparing first keeps memory untouched that is right already; memory that is new would only be read for it. */
+    bool write = is_fresh(part, page) || memcmp(live, decoded, SVP_PAGE_BYTES) != 0;
+    if (write) {
+        memcpy(live, decoded, SVP_PAGE_BYTES);
     }
-    if (fresh >= region->pages / 2) { /* then large pages waste little; all of it at once is one mapping more */
-        svp_vm_prefer_large_pages((uintptr_t)region->shadow, (size_t)region->pages * SVP_PAGE_BYTES);
+    return write;
+}
+
+static void work(void *context, bool own)
+{
+    struct placing *placing = context;
+    const struct svp_restore_part *part = placing->part;
+    const uint64_t pages = part->region->pages;
+    uint64_t written = 0;
+    (void)own;
+    for (;;) {
+        uint64_t page = atomic_fetch_add(&placing->next_page, SHARE_PAGES);
+        if (page >= pages) {
+            break;
+        }
+        const uint64_t end = pages - page < SHARE_PAGES ? pages : page + SHARE_PAGES;
+        expect(part, page, end);
+        for (; page < end; page++) {
+            written += is_due(part, page) && place_page(part, page);
+        }
     }
-    svp_place_expect(part, region->shadow);
+    atomic_fetch_add(&placing->written_pages, written);
 }
 
 static uint16_t clamp16(uint32_t value)
@@ -47,19 +81,12 @@ static uint16_t clamp16(uint32_t value)
     return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;
 }
 
-static void place_page(struct svp_restore *restore, struct svp_restore_part *part, uint64_t page)
+/* The page stands at the target now. */
+static void note_page(const struct svp_restore *restore, const struct svp_restore_part *part, uint64_t page)
 {
-    struct svp_region *region = part->region;
     const struct svp_page_origin *origin = &part->pages[page].origin;
-    const uint8_t *decoded = region->shadow + page * SVP_PAGE_BYTES;
-    uint8_t *live = region->base + page * SVP_PAGE_BYTES;
-    /* Comparing first keeps memory untouched that is right already; memory that is new would only be read for it. */
-    if (is_fresh(part, page) || memcmp(live, decoded, SVP_PAGE_BYTES) != 0) {
-        memcpy(live, decoded, SVP_PAGE_BYTES);
-        restore->written_pages++;
-    }
-    svp_tree_update(&region->tree, page, &origin->hash);
-    region->states[page] = (struct svp_page_state){
+    svp_tree_update(&part->region->tree, page, &origin->hash);
+    part->region->states[page] = (struct svp_page_state){
         .record_offset = svp_page_map_get(&part->map, page),
         .changed_depth = restore->commit.depth,
         .key_bytes = clamp16(origin->key_bytes),
@@ -68,14 +95,18 @@ static void place_page(struct svp_restore *restore, struct svp_restore_part *par
     };
 }
 
-void svp_place_all(struct svp_restore *restore)
+void svp_place_all(struct svp_restore *restore, unsigned workers)
 {
     for (size_t i = 0; i < restore->part_count; i++) {
         struct svp_restore_part *part = &restore->parts[i];
-        svp_place_expect(part, part->region->base);
+        struct placing placing = { .part = part };
+        uint64_t shares = part->differing_pages / SHARE_PAGES;
+        svp_crew_run(shares < workers ? (unsigned)shares : workers, work, &placing);
+        restore->written_pages += atomic_load(&placing.written_pages);
         uint64_t page = svp_pageset_next(&part->differing, 0);
         for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
-            place_page(restore, part, page);
+            restore->written_pages += svp_pageset_has(&part->blank, page) && part->pages[page].touched;
+            note_page(restore, part, page);
         }
     }
 }

@@ -4,11 +4,8 @@
 
 #include "session/restore.h"
 
-/* Makes `memory` (of the region: its shadow, or its live memory) resident where whole runs of new pages are coming. */
-void svp_place_expect(const struct svp_restore_part *part, const uint8_t *memory);
-void svp_place_expect_shadow(const struct svp_restore_part *part);
-
-/* Brings memory, page states and hashes of all differing pages to the target, which their shadow holds. */
-void svp_place_all(struct svp_restore *restore);
+/* Brings memory, page states and hashes of all differing pages to the target, which their shadow holds; blank pages
+ * are there already. */
+void svp_place_all(struct svp_restore *restore, unsigned workers);
 
 #endif

@@ -37,6 +37,7 @@ struct svp_region *svp_region_new(const char *name, uint8_t *base, size_t bytes)
     region->base = base;
     region->bytes = bytes;
     region->pages = bytes / SVP_PAGE_BYTES;
+    region->untouched = true;
     strcpy(region->name, name); /* its length was checked */
     if (!open_pages(region, region->pages)) {
         svp_region_free(region);
@@ -142,6 +143,7 @@ svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct s
                    struct svp_watch_run *runs, struct savepoint_error *error)
 {
     enum savepoint_status status = SAVEPOINT_OK;
+    region->untouched = region->untouched && mode == SVP_WATCH_PEEK;
     for (size_t i = 0; i < region->range_count; i++) {
         enum savepoint_status failure = collect_range(region, &region->ranges[i], mode, written, runs, error);
         status = failure != SAVEPOINT_OK ? failure : status;

@@ -11,6 +11,7 @@ struct svp_restore_part { /* one region of the snapshot and its memory here */
     struct svp_page_map map; /* where its pages are at the target */
     struct svp_pageset differing;
     uint64_t differing_pages;
+    struct svp_pageset blank;    /* pages of a mapped region that are the zeros they were mapped with */
     struct svp_bulk_page *pages; /* of the region; the differing ones are filled in */
 };
 

@@ -47,6 +47,13 @@ static void leave_archive(void *item)
     svp_file_close(&session->append.source.file);
 }
 
+static uint32_t default_workers(void)
+{
+    enum { WORKERS_DEFAULT_MAX = 4 }; /* a program has other work for its cores */
+    unsigned cores = svp_host_cores();
+    return cores < WORKERS_DEFAULT_MAX ? cores : WORKERS_DEFAULT_MAX;
+}
+
 static enum savepoint_status
 read_options(struct savepoint *session, const struct savepoint_options *options, struct savepoint_error *error)
 {
@@ -67,6 +74,7 @@ read_options(struct savepoint *session, const struct savepoint_options *options,
     own->compression = own->compression != 0 ? own->compression : 1;
     own->staging_bytes = own->staging_bytes != 0 ? own->staging_bytes : STAGING_DEFAULT;
     own->encoded_bytes = own->encoded_bytes != 0 ? own->encoded_bytes : ENCODED_DEFAULT;
+    own->workers = own->workers != 0 ? own->workers : default_workers();
     own->compare_max_bytes = own->compare_max_bytes != 0 ? own->compare_max_bytes : COMPARE_MAX_DEFAULT;
     if (session->watch_name[0] != '\0' && svp_watch_backend_find(session->watch_name) == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "open",

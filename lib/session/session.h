@@ -48,6 +48,7 @@ struct svp_region {
     uint32_t id;
     char name[SAVEPOINT_NAME_BYTES];
     bool mapped;
+    bool untouched; /* nothing was taken or restored since it was made: the shadow is zeros */
     uint8_t *base;
     size_t bytes;
     size_t reserve_bytes; /* mapped: address space kept */

@@ -1,0 +1,43 @@
+/* bulk_chains.h - what one thread of a bulk decoding works on: a window of pages of one region */
+#ifndef SVP_BULK_CHAINS_H
+#define SVP_BULK_CHAINS_H
+
+#include "archive/bulk.h"
+
+enum { SVP_CHAINS_PAGES_MAX = 65536 }; /* of a window: what it takes in memory stays within bounds */
+
+struct svp_chains_descent { /* one page on its way down: the records of the versions it stands at */
+    uint64_t wanted, held;
+    uint64_t page;
+};
+
+struct svp_chains_step { /* one version of one page, to be applied */
+    uint64_t record_offset;
+    uint64_t page;
+};
+
+struct svp_chains {
+    struct svp_source source; /* the archive, for this thread alone */
+    struct svp_reader reader;
+    const struct svp_bulk_part *part;
+    size_t heap_count;
+    struct svp_chains_descent *heap; /* newest on top */
+    size_t step_count, step_capacity;
+    struct svp_chains_step *steps; /* newest first */
+    struct svp_cached_pages *tables, *batch;
+    uint64_t done_pages; /* of all windows */
+    struct savepoint_error error;
+};
+
+/* To be closed whatever is returned. */
+enum savepoint_status svp_chains_open(struct svp_chains *chains, const struct svp_source *source);
+void svp_chains_close(struct svp_chains *chains);
+
+/* Adds a page of chains->part, not zeros, to the window. */
+void svp_chains_add(struct svp_chains *chains, uint64_t page);
+/* Called after each record; anything but OK ends the work with that status. */
+typedef enum savepoint_status svp_chains_pause(void *user);
+/* Brings the window's pages to their wanted versions, and empties it. */
+enum savepoint_status svp_chains_run(struct svp_chains *chains, svp_chains_pause *pause, void *user);
+
+#endif

@@ -1,0 +1,173 @@
+/* plan.c - what a restore will change: found out, and checked, before anything is changed */
+#include "session/plan.h"
+
+#include "format/memory.h"
+#include "session/region.h"
+#include "status.h"
+#include "watch/mapping.h"
+
+/* ---- matching the regions here with those of the snapshot */
+
+static enum savepoint_status match_entry(struct savepoint *session, struct svp_restore *restore,
+                                         const struct svp_region_entry *entry, struct savepoint_error *error)
+{
+    struct svp_region *region = svp_session_region(session, entry->name);
+    bool skip_missing = (restore->options.flags & SAVEPOINT_RESTORE_SKIP_MISSING) != 0;
+    if (region == NULL && skip_missing) {
+        return SAVEPOINT_OK;
+    }
+    if (region == NULL) {
+        return svp_status_fail(
+            error, SAVEPOINT_MISMATCH, "restore",
+            "the snapshot holds region '%.80s', which this session does not watch: watch or map it first, "
+            "or restore with SAVEPOINT_RESTORE_SKIP_MISSING",
+            entry->name);
+    }
+    if (region->bytes < entry->bytes) {
+        return svp_status_fail(
+            error, SAVEPOINT_MISMATCH, "restore",
+            "region '%.80s' has %zu bytes here and %llu in the snapshot: make it at least that large", entry->name,
+            region->bytes, (unsigned long long)entry->bytes);
+    }
+    if ((entry->flags & SVP_REGION_MAPPED) != 0 && entry->address != (uint64_t)(uintptr_t)region->base) {
+        return svp_status_fail(
+            error, SAVEPOINT_MISMATCH, "restore",
+            "region '%.80s' was mapped at %#llx, here it is at %p: pointers into it would break: let "
+            "savepoint_map place it",
+            entry->name, (unsigned long long)entry->address, (void *)region->base);
+    }
+    struct svp_restore_part *part = &restore->parts[restore->part_count];
+    part->region = region;
+    part->entry = entry;
+    restore->part_count++; /* counted first: it is closed whatever it holds */
+    if (!svp_page_map_open(&part->map, entry->id, entry->bytes / SVP_PAGE_BYTES) ||
+        !svp_pageset_open(&part->differing, region->pages) || !svp_pageset_open(&part->blank, region->pages)) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory for the page table");
+    }
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status
+match_regions(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
+{
+    struct svp_region_table *table = &restore->table;
+    enum savepoint_status status = svp_source_regions(&session->append.source, table, restore->commit.regions, error);
+    if (status == SAVEPOINT_OK) {
+        restore->parts = svp_memory_zalloc(table->count, sizeof *restore->parts);
+        if (restore->parts == NULL) {
+            status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory");
+        }
+    }
+    for (uint32_t i = 0; status == SAVEPOINT_OK && i < table->count; i++) {
+        status = match_entry(session, restore, &table->entries[i], error);
+    }
+    return status;
+}
+
+/* ---- what differs */
+
+/* Whatever was written since the last take joins pending. */
+static enum savepoint_status peek_all(struct savepoint *session, struct savepoint_error *error)
+{
+    for (size_t i = 0; i < session->region_count; i++) {
+        struct svp_region *region = session->regions[i];
+        enum savepoint_status status =
+            svp_region_collect(region, SVP_WATCH_PEEK, &region->pending, session->runs, error);
+        if (status != SAVEPOINT_OK) {
+            return status;
+        }
+    }
+    return SAVEPOINT_OK;
+}
+
+/* What was mapped, and neither written nor taken since, can be brought back to what it is: zeros. The watch has not
+ * been re-armed, so it tells of every write. */
+static enum savepoint_status
+find_blank(struct savepoint *session, struct svp_restore_part *part, struct savepoint_error *error)
+{
+    struct svp_region *region = part->region;
+    struct svp_pageset written = { 0 };
+    if (!region->mapped || !region->untouched) {
+        return SAVEPOINT_OK;
+    }
+    if (!svp_pageset_open(&written, region->pages)) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory for the page table");
+    }
+    enum savepoint_status status = svp_region_collect(region, SVP_WATCH_PEEK, &written, session->runs, error);
+    svp_pageset_add(&part->blank, 0, region->pages);
+    svp_pageset_subtract(&part->blank, &written);
+    svp_pageset_close(&written);
+    return status;
+}
+
+static enum savepoint_status
+load_maps(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
+{
+    struct svp_page_map *maps = svp_memory_zalloc(restore->part_count, sizeof *maps);
+    if (maps == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory");
+    }
+    for (size_t i = 0; i < restore->part_count; i++) {
+        maps[i] = restore->parts[i].map; /* borrowed: both share the chunks */
+    }
+    enum savepoint_status status =
+        svp_reader_map(&session->reader, maps, restore->part_count, restore->commit_offset, error);
+    svp_memory_free(maps);
+    return status;
+}
+
+static void find_differing(struct svp_restore_part *part)
+{
+    const struct svp_region *region = part->region;
+    for (uint64_t page = 0; page < region->pages; page++) {
+        bool excluded = svp_pageset_has(&region->excluded, page) || svp_region_excludes(part->entry, page);
+        bool differs = svp_pageset_has(&region->pending, page) || svp_pageset_has(&region->no_base, page) ||
+                       region->states[page].record_offset != svp_page_map_get(&part->map, page);
+        if (differs && !excluded) {
+            svp_pageset_add(&part->differing, page, 1);
+        }
+    }
+    part->differing_pages = svp_pageset_count(&part->differing);
+}
+
+/* ---- memory */
+
+/* Every region that will be written can be, and a protecting watch lets go of it. */
+static enum savepoint_status prepare_memory(struct svp_restore *restore, struct savepoint_error *error)
+{
+    for (size_t i = 0; i < restore->part_count; i++) {
+        const struct svp_restore_part *part = &restore->parts[i];
+        struct svp_region *region = part->region;
+        for (size_t k = 0; k < region->range_count && part->differing_pages > 0; k++) {
+            enum savepoint_status status =
+                region->backend->prepare(region->watch, region->ranges[k].start, region->ranges[k].bytes, error);
+            if (status != SAVEPOINT_OK) {
+                return status;
+            }
+        }
+        struct savepoint_error found = { 0 };
+        if (part->differing_pages > 0 &&
+            svp_mapping_check((uintptr_t)region->base, region->bytes, NULL, &found) != SAVEPOINT_OK) {
+            return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "restore",
+                                   "region '%.80s' cannot be written, nothing was changed: %.200s", region->name,
+                                   found.message);
+        }
+    }
+    return SAVEPOINT_OK;
+}
+
+enum savepoint_status
+svp_plan_restore(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
+{
+    enum savepoint_status status =
+        svp_source_commit(&session->append.source, &restore->commit, restore->commit_offset, error);
+    status = status == SAVEPOINT_OK ? match_regions(session, restore, error) : status;
+    status = status == SAVEPOINT_OK ? peek_all(session, error) : status;
+    status = status == SAVEPOINT_OK ? load_maps(session, restore, error) : status;
+    for (size_t i = 0; status == SAVEPOINT_OK && i < restore->part_count; i++) {
+        find_differing(&restore->parts[i]);
+        restore->differing_pages += restore->parts[i].differing_pages;
+        status = find_blank(session, &restore->parts[i], error);
+    }
+    return status == SAVEPOINT_OK ? prepare_memory(restore, error) : status;
+}
