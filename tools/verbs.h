@@ -23,6 +23,8 @@
     row(restore) \
     row(label) \
     row(pin) \
+    row(drop) \
+    row(compact) \
     row(export) \
     row(cat) \
     row(hexdump) \

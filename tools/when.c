@@ -158,6 +158,22 @@ static uint64_t unit_seconds(const char *word)
     return 0;
 }
 
+bool when_duration(uint64_t *duration_ns, const char *text)
+{
+    uint64_t count = 0;
+    const char *at = text;
+    for (; is_digit(*at) && count <= UINT32_MAX; at++) {
+        count = count * 10 + (uint64_t)(*at - '0');
+    }
+    at += strspn(at, " ");
+    uint64_t seconds = unit_seconds(at);
+    if (count == 0 || seconds == 0 || count > UINT64_MAX / NS_PER_S / seconds) {
+        return false;
+    }
+    *duration_ns = count * seconds * NS_PER_S;
+    return true;
+}
+
 /* "10 min ago"; more than there has been since 1970 is 1970. */
 static bool parse_ago(uint64_t *time_ns, char *text, uint64_t now_ns)
 {

@@ -15,4 +15,7 @@
  * text. `now_ns` is what "ago" and "yesterday" are measured from. */
 bool when_parse(uint64_t *time_ns, const char *text, size_t bytes, uint64_t now_ns);
 
+/* "90s", "10 min", "2 hours", "1 day": more than nothing, and no other text. */
+bool when_duration(uint64_t *duration_ns, const char *text);
+
 #endif

@@ -1004,7 +1004,7 @@ class Checker:
         check(c.depth == 1 + (base.depth if base else 0), "depth is wrong")
         check(not self.stream or c.base == (self.last.offset if self.last else 0), "base in a stream is not the COMMIT before it")
         parent = self.commits.get(c.parent)
-        check(parent and parent.id == c.parent_id if c.parent else c.parent_id not in ids, "parent is wrong")
+        check((parent and parent.id == c.parent_id) or (c.parent_id not in ids and bool(parent) == bool(c.parent)), "parent is wrong")
         st.update(commit=o, kept=st["kept"] + 1)
         if not c.flags & NO_HEAD:
             st["head"] = o

@@ -248,6 +248,9 @@ static enum savepoint_status check_tombstone(struct svp_audit *audit, const stru
     *dropped = tombstone.id;
     audit->dropped_count++;
     audit->expected.snapshot_count -= tombstone.commit != 0 ? 1 : 0;
+    if (tombstone.sequence > audit->expected.highest_sequence) { /* of a snapshot whose bytes are gone */
+        audit->expected.highest_sequence = tombstone.sequence;
+    }
     return tombstone.commit != 0 ? check_dropped(audit, &tombstone, record->offset, error) : SAVEPOINT_OK;
 }
 

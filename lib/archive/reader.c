@@ -279,7 +279,13 @@ static enum savepoint_status fill_from_index(struct svp_reader *reader, struct s
 enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
                                      uint64_t commit_offset, struct savepoint_error *error)
 {
-    while (commit_offset != 0) {
+    return svp_reader_map_above(reader, maps, map_count, commit_offset, 0, error);
+}
+
+enum savepoint_status svp_reader_map_above(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
+                                           uint64_t commit_offset, uint64_t base_offset, struct savepoint_error *error)
+{
+    while (commit_offset > base_offset) {
         struct svp_index index = { 0 };
         enum savepoint_status status = load_index(reader, &index, commit_offset, error);
         if (status == SAVEPOINT_OK) {

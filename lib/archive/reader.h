@@ -61,5 +61,8 @@ svp_reader_page(struct svp_reader *reader, uint8_t *page, struct svp_page_origin
 /* Fills in where all pages of some regions are at a commit; the maps are open and empty. */
 enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
                                      uint64_t commit_offset, struct savepoint_error *error);
+/* The same, of the pages stored since `base_offset`, a commit on the base chain; older ones may be among them. */
+enum savepoint_status svp_reader_map_above(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
+                                           uint64_t commit_offset, uint64_t base_offset, struct savepoint_error *error);
 
 #endif

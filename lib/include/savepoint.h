@@ -641,6 +641,61 @@ savepoint_archive_verify(struct savepoint_archive *archive, struct savepoint_ver
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_archive_set_ref(const char *path, const struct savepoint_ref *ref, struct savepoint_error *error);
 
+/* Drops snapshots, `count` of them, all or none: each is hidden from names and lists, and keeps its sequence; the bytes
+ * stay until savepoint_archive_compact(). HEAD, and what a label or a pin names, is not dropped (INVALID).
+ * Takes the writer lock, mends a torn tail as savepoint_open() does, appends and syncs. UNCERTAIN: the sync failed,
+ * they may or may not be dropped on the disk. After any other error nothing has changed. Errors: INVALID, NOT_FOUND
+ * (also where one was dropped before), LOCKED, CORRUPT, IO, NO_SPACE, NO_MEMORY, UNCERTAIN, NOT_AN_ARCHIVE,
+ * UNSUPPORTED. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_drop(const char *path, const struct savepoint_id *ids, size_t count, struct savepoint_error *error);
+
+enum savepoint_compact_flags {
+    SAVEPOINT_COMPACT_KEEP_LOG = 1, /* one snapshot for each doubling of age, back from the newest one */
+    SAVEPOINT_COMPACT_DRY_RUN = 2   /* nothing is written and no lock taken; the result tells what would be */
+};
+/* Told of each snapshot, newest first, with `kept` 1 or 0, before the file is replaced. Must not call the library. */
+typedef void savepoint_compact_report(void *user, const struct savepoint_snapshot *snapshot, int kept);
+
+/* A snapshot stays when any of the rules keeps it; without rules all stay that are not dropped. Always kept are HEAD
+ * and what a label or a pin names; the label of a take protects nothing. The clock has no part in it: intervals begin
+ * at multiples of UTC, ages count back from the newest snapshot. */
+struct savepoint_compact_options {
+    size_t size;
+    uint32_t flags;                   /* enum savepoint_compact_flags */
+    uint32_t keep_last;               /* so many of the newest, of all branches; 0: no such rule */
+    uint64_t keep_every_ns;           /* of each interval the newest; 0: no such rule */
+    uint64_t keep_bytes;              /* then the oldest go until the file is no larger than that; 0: no such limit */
+    savepoint_compact_report *report; /* may be NULL */
+    void *report_user;
+    savepoint_progress *progress; /* may be NULL; total_bytes 0: not known yet */
+    void *progress_user;
+};
+/* clang-format off */
+#define SAVEPOINT_COMPACT_OPTIONS_INIT { sizeof(struct savepoint_compact_options), 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+/* clang-format on */
+
+struct savepoint_compact_result {
+    uint64_t bytes_before, bytes_after; /* of the file; the same where nothing was to be removed */
+    uint64_t snapshots_kept;
+    uint64_t snapshots_dropped; /* by these rules */
+    uint64_t snapshots_removed; /* whose bytes go: these, and those that were dropped before */
+    uint32_t replaced;          /* 1: a new file is in place of the old one */
+    uint32_t reserved;
+};
+
+/* Writes the kept snapshots to a new file (PATH.compact), reads it back and verifies it, and puts it in the place of
+ * the old one at once. They keep ids, sequences, labels, metadata, references and contents; of the others tombstones
+ * stay, so that ancestors can be told. It costs time in proportion to the pages that differ between kept snapshots, and
+ * room for both files. Readers of the old file stay with it. `result` may be NULL. Takes the writer lock (LOCKED while
+ * a program has the archive open), mends a torn tail as savepoint_open() does. Whatever fails, the old file stays whole
+ * and in place, also when the process is killed; the next call removes the new file that a kill left behind. UNCERTAIN:
+ * it was replaced, and a power cut may bring the old one back. Errors: INVALID, LOCKED, CORRUPT (drop what is damaged
+ * first), CANCELLED, IO, NO_SPACE, NO_MEMORY, UNCERTAIN, NOT_AN_ARCHIVE, UNSUPPORTED. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_compact(const char *path, struct savepoint_compact_result *result,
+                          const struct savepoint_compact_options *options, struct savepoint_error *error);
+
 /* ---------------------------------------------------------------- write-watch backends */
 
 struct savepoint_backend {

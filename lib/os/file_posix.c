@@ -4,9 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "format/memory.h"
 
 enum { TRANSFER_BYTES_MAX = 1 << 30 }; /* Linux moves at most about 2 GiB a call */
 enum { PATH_BYTES_MAX = 4096 };
@@ -139,6 +143,46 @@ int svp_file_truncate(const struct svp_file *file, uint64_t bytes)
 int svp_file_remove(const char *path)
 {
     return unlink(path) != 0 ? errno : 0;
+}
+
+int svp_file_rename(const char *from, const char *to)
+{
+    return rename(from, to) != 0 ? errno : 0;
+}
+
+/* Only root can give files away, and nobody to a group that is not his own: what the old group might do, another one
+ * must not. */
+int svp_file_take_mode(const struct svp_file *file, const struct svp_file *other)
+{
+    struct stat status;
+    if (fstat(other->descriptor, &status) != 0) {
+        return errno;
+    }
+    mode_t mode = status.st_mode & 0777;
+    if (fchown(file->descriptor, status.st_uid, status.st_gid) != 0 &&
+        fchown(file->descriptor, (uid_t)-1, status.st_gid) != 0) {
+        mode &= ~(mode_t)070;
+    }
+    return fchmod(file->descriptor, mode) != 0 ? errno : 0;
+}
+
+char *svp_file_resolve(const char *path)
+{
+    struct stat status;
+    bool link = lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+    char *target = link ? realpath(path, NULL) : NULL;
+    if (link && target == NULL) {
+        return NULL;
+    }
+    const char *found = link ? target : path;
+    size_t bytes = strlen(found) + 1;
+    char *copy = svp_memory_alloc(bytes);
+    if (copy != NULL) {
+        memcpy(copy, found, bytes);
+    }
+    free(target);
+    errno = ENOMEM;
+    return copy;
 }
 
 int svp_file_sync_folder(const char *path)

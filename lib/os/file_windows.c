@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
+#include <string.h>
 #include <windows.h>
 
+#include "format/memory.h"
 #include "os/windows.h"
 
 enum { TRANSFER_BYTES_MAX = 1 << 30 };
@@ -222,6 +224,38 @@ int svp_file_remove(const char *path)
     wchar_t wide[SVP_WINDOWS_PATH_MAX];
     int code = svp_windows_path(wide, path);
     return code != 0 ? code : DeleteFileW(wide) ? 0 : svp_windows_code();
+}
+
+int svp_file_rename(const char *from, const char *to)
+{
+    wchar_t wide_from[SVP_WINDOWS_PATH_MAX];
+    wchar_t wide_to[SVP_WINDOWS_PATH_MAX];
+    int code = svp_windows_path(wide_from, from);
+    code = code == 0 ? svp_windows_path(wide_to, to) : code;
+    if (code != 0) {
+        return code;
+    }
+    return MoveFileExW(wide_from, wide_to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) ? 0 : svp_windows_code();
+}
+
+/* A new file is its owner's alone, as every archive is. */
+int svp_file_take_mode(const struct svp_file *file, const struct svp_file *other)
+{
+    (void)file;
+    (void)other;
+    return 0;
+}
+
+char *svp_file_resolve(const char *path)
+{
+    size_t bytes = strlen(path) + 1;
+    char *copy = svp_memory_alloc(bytes);
+    if (copy == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    memcpy(copy, path, bytes);
+    return copy;
 }
 
 /* Windows has no call for it: NTFS writes the name to its journal with the file's own flush. */

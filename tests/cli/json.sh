@@ -59,6 +59,8 @@ json 0 label two_regions.svp
 json 0 label two_regions.svp best --delete
 json 0 pin two_regions.svp HEAD --note 'to be kept'
 json 0 pin two_regions.svp
+json 0 drop branch.svp two
+json 0 compact branch.svp --keep-last 2
 json 0 version
 expected=0
 grep -q '"backends":\[{"name":"[a-z]*","available":true' out || expected=1

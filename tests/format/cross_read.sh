@@ -38,13 +38,23 @@ compare_archive() {
     done <"$work/ids"
 }
 
+# What a compaction keeps, both read as before.
+compact_archive() {
+    local archive=$1
+    shift
+    "$tool" compact -q "$archive" "$@" 2>"$work/out" || complain "$archive: compact: $(cat "$work/out")"
+    compare_archive "$archive"
+}
+
 for scenario in linear branch autosave two_regions unsynced torn large; do
     "$make_archive" "$work/$scenario.svp" "$scenario" >"$work/out" || complain "$scenario: cannot be made"
     compare_archive "$work/$scenario.svp"
+    compact_archive "$work/$scenario.svp" --keep-last 2
 done
 for seed in 1 2 3; do
     "$make_random" "$work/random-$seed.svp" "$seed" 24 || complain "seed $seed: cannot be made"
     compare_archive "$work/random-$seed.svp"
+    compact_archive "$work/random-$seed.svp" --keep-every 1m --keep-last 9
 done
 echo "$compared snapshots read alike by both, $failures failures"
 [ "$failures" -eq 0 ] && [ "$compared" -ge 80 ]

@@ -1,0 +1,110 @@
+/* lineage.c - all snapshots of an archive in file order: who rests on whom, and which are to be kept */
+#include "archive/lineage.h"
+
+#include "format/memory.h"
+#include "status.h"
+
+static bool add(struct svp_lineage *lineage, const struct svp_line *line)
+{
+    if (lineage->count == lineage->capacity) {
+        size_t capacity = lineage->capacity > 0 ? 2 * lineage->capacity : 256;
+        struct svp_line *grown = svp_memory_resize(lineage->lines, capacity, sizeof *grown);
+        if (grown == NULL) {
+            return false;
+        }
+        lineage->lines = grown;
+        lineage->capacity = capacity;
+    }
+    lineage->lines[lineage->count++] = *line;
+    return true;
+}
+
+static void reverse(struct svp_lineage *lineage)
+{
+    for (size_t i = 0; i < lineage->count / 2; i++) {
+        struct svp_line held = lineage->lines[i];
+        lineage->lines[i] = lineage->lines[lineage->count - 1 - i];
+        lineage->lines[lineage->count - 1 - i] = held;
+    }
+}
+
+enum savepoint_status
+svp_lineage_open(struct svp_lineage *lineage, const struct svp_catalog *catalog, struct savepoint_error *error)
+{
+    enum savepoint_status status = SAVEPOINT_OK;
+    *lineage = (struct svp_lineage){ 0 };
+    if (catalog->chain_damaged) {
+        return svp_status_at(error, SAVEPOINT_CORRUPT, catalog->damage_offset, "read",
+                             "%s: a reference or a tombstone is damaged: what must be kept is not known",
+                             catalog->source->path);
+    }
+    for (uint64_t at = catalog->end.newest_commit; status == SAVEPOINT_OK && at != 0;) {
+        struct svp_commit commit;
+        status = svp_source_commit(catalog->source, &commit, at, error);
+        if (status != SAVEPOINT_OK) {
+            break;
+        }
+        bool dropped = svp_catalog_is_dropped(catalog, at);
+        const struct svp_line line = {
+            .id = commit.id,
+            .parent_id = commit.parent_id,
+            .offset = at,
+            .base = commit.base,
+            .parent = commit.parent,
+            .sequence = commit.sequence,
+            .time_ns = commit.time_ns,
+            .pages_stored = commit.pages_stored,
+            .dropped = dropped,
+            .bound = at == catalog->end.head || svp_catalog_is_named(catalog, at),
+            .kept = !dropped,
+            .regions = commit.regions,
+        };
+        if (!add(lineage, &line)) {
+            status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory", catalog->source->path);
+        }
+        at = commit.previous;
+    }
+    if (status != SAVEPOINT_OK) {
+        svp_lineage_close(lineage);
+        return status;
+    }
+    reverse(lineage);
+    return SAVEPOINT_OK;
+}
+
+void svp_lineage_close(struct svp_lineage *lineage)
+{
+    svp_memory_free(lineage->lines);
+    *lineage = (struct svp_lineage){ 0 };
+}
+
+struct svp_line *svp_lineage_at(const struct svp_lineage *lineage, uint64_t offset)
+{
+    size_t low = 0;
+    for (size_t high = lineage->count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        low = lineage->lines[middle].offset < offset ? middle + 1 : low;
+        high = lineage->lines[middle].offset < offset ? high : middle;
+    }
+    bool found = low < lineage->count && lineage->lines[low].offset == offset;
+    return found ? &lineage->lines[low] : NULL;
+}
+
+/* Every step leads back in the file: svp_source_commit saw to that. */
+struct svp_line *svp_lineage_base(const struct svp_lineage *lineage, const struct svp_line *line)
+{
+    struct svp_line *at = svp_lineage_at(lineage, line->base);
+    while (at != NULL && !at->kept) {
+        at = svp_lineage_at(lineage, at->base);
+    }
+    return at;
+}
+
+struct svp_line *svp_lineage_parent(const struct svp_lineage *lineage, const struct svp_line *line)
+{
+    struct svp_line *at = svp_lineage_at(lineage, line->parent);
+    while (at != NULL && !at->kept) {
+        at = svp_lineage_at(lineage, at->parent);
+    }
+    return at;
+}
