@@ -38,8 +38,9 @@ static enum savepoint_status prepare_all(struct svp_append *append, struct svp_t
                                          const struct savepoint_id *ids, size_t count, struct savepoint_error *error)
 {
     struct svp_catalog catalog;
-    enum savepoint_status status = svp_catalog_open(&catalog, &append->source, append->segment.alignment, &append->end,
-                                                    append->has_end, append->durable_bytes, error);
+    enum savepoint_status status =
+        svp_catalog_open(&catalog, &append->source, append->segment.alignment, &append->tail.end, append->tail.has_end,
+                         append->tail.durable_bytes, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -63,7 +64,7 @@ static enum savepoint_status prepare_all(struct svp_append *append, struct svp_t
 static enum savepoint_status
 write_all(struct svp_append *append, struct svp_tombstone *tombstones, size_t count, struct savepoint_error *error)
 {
-    struct svp_end end = append->end;
+    struct svp_end end = append->tail.end;
     enum savepoint_status status = svp_append_begin(append, error);
     if (status != SAVEPOINT_OK) {
         return status;

@@ -123,7 +123,7 @@ static void place_commit(struct rewrite *rewrite, struct svp_commit *commit, con
     commit->parent = parent != NULL ? parent->target : 0;
     commit->previous = rewrite->end.newest_commit;
     commit->regions = line->target_regions;
-    commit->transaction_start = rewrite->append != NULL ? rewrite->append->committed_bytes : 0;
+    commit->transaction_start = rewrite->append != NULL ? rewrite->append->tail.committed_bytes : 0;
     commit->pages_stored = recode->pages_stored;
     commit->delta_bytes = recode->delta_bytes;
     commit->key_bytes = recode->key_bytes;
