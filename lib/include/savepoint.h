@@ -432,6 +432,8 @@ struct savepoint_statistics {
     uint64_t commit_ns_total;         /* from the beginning of each take to the end of its commit */
     uint64_t encoded_waits;           /* times that encoding had to wait for the writer to free memory */
     uint64_t encoded_bytes_max;       /* most bytes that were encoded and not yet written */
+    uint64_t faults_avoided;   /* pages left unarmed because they change in almost every interval, which did change */
+    uint64_t compared_in_vain; /* pages left unarmed that did not: among pages_unchanged */
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status

@@ -245,6 +245,8 @@ static void note_commit(struct savepoint *session, struct svp_take *take, const 
         .delta_bytes = encoder->delta_bytes,
         .key_bytes = encoder->key_bytes,
         .unchanged = encoder->unchanged,
+        .faults_avoided = encoder->faults_avoided,
+        .compared_in_vain = encoder->compared_in_vain,
         .zero_pages = encoder->zero_pages,
         .delta_pages = encoder->delta_pages,
         .whole_pages = encoder->whole_pages,
@@ -275,6 +277,9 @@ static void encode_take(struct savepoint *session, struct svp_take *take)
         }
     }
     status = write_pages(session, take, &error);
+    for (size_t i = 0; i < take->capture_count; i++) {
+        svp_hot_settle(&take->captures[i].region->hot, take->captures[i].region->backend);
+    }
     if (status == SAVEPOINT_OK) {
         status = write_closing(session, take, &draft, &error);
     }

@@ -43,6 +43,7 @@ void svp_encode_begin(struct svp_encoder *encoder, uint32_t depth)
     encoder->depth = depth;
     encoder->runs = encoder->pages_stored = encoder->delta_bytes = encoder->key_bytes = 0;
     encoder->unchanged = encoder->zero_pages = encoder->delta_pages = encoder->whole_pages = 0;
+    encoder->faults_avoided = encoder->compared_in_vain = 0;
 }
 
 static uint16_t clamp16(uint32_t value)
@@ -145,6 +146,14 @@ static enum savepoint_status encode_page(struct savepoint *session, struct svp_r
     return full ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
 }
 
+static void note_hot(struct svp_encoder *encoder, const struct svp_chunk *chunk, uint32_t i, bool changed)
+{
+    bool unarmed = (chunk->unarmed >> i & 1) != 0;
+    svp_hot_note(&chunk->region->hot, chunk->pages[i], changed);
+    encoder->faults_avoided += unarmed && changed;
+    encoder->compared_in_vain += unarmed && !changed;
+}
+
 enum savepoint_status
 svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struct savepoint_error *error)
 {
@@ -155,8 +164,10 @@ svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struc
     }
     for (uint32_t i = 0; status == SAVEPOINT_OK && i < chunk->count; i++) {
         bool no_base = (chunk->no_base >> i & 1) != 0;
+        uint64_t unchanged = session->encoder.unchanged;
         status =
             encode_page(session, chunk->region, chunk->pages[i], chunk->bytes + i * SVP_PAGE_BYTES, no_base, error);
+        note_hot(&session->encoder, chunk, i, session->encoder.unchanged == unchanged);
     }
     return status;
 }

@@ -15,7 +15,7 @@ static bool open_pages(struct svp_region *region, uint64_t pages)
     region->states = svp_memory_zalloc((size_t)pages, sizeof *region->states);
     return region->shadow_memory != NULL && region->states != NULL && svp_pageset_open(&region->excluded, pages) &&
            svp_pageset_open(&region->pending, pages) && svp_pageset_open(&region->no_base, pages) &&
-           svp_tree_open(&region->tree, pages);
+           svp_hot_open(&region->hot, pages) && svp_tree_open(&region->tree, pages);
 }
 
 static void close_pages(struct svp_region *region)
@@ -23,6 +23,7 @@ static void close_pages(struct svp_region *region)
     svp_pageset_close(&region->excluded);
     svp_pageset_close(&region->pending);
     svp_pageset_close(&region->no_base);
+    svp_hot_close(&region->hot);
     svp_tree_close(&region->tree);
     svp_memory_free(region->shadow_memory);
     svp_memory_free(region->states);
@@ -63,6 +64,7 @@ bool svp_region_resize(struct svp_region *region, size_t bytes)
     grown.pages = bytes / SVP_PAGE_BYTES;
     grown.excluded = grown.pending = grown.no_base = (struct svp_pageset){ 0 };
     grown.tree = (struct svp_tree){ 0 };
+    memset(&grown.hot, 0, sizeof grown.hot); /* to be learned again */
     if (!open_pages(&grown, grown.pages)) {
         close_pages(&grown);
         return false;
@@ -115,9 +117,10 @@ static uint64_t page_of(const struct svp_region *region, uintptr_t address)
     return (address - (uintptr_t)region->base) / SVP_PAGE_BYTES;
 }
 
-static enum savepoint_status
-collect_range(struct svp_region *region, const struct svp_range *range, enum svp_watch_mode mode,
-              struct svp_pageset *written, struct svp_watch_run *runs, struct savepoint_error *error)
+enum savepoint_status
+svp_region_collect_range(struct svp_region *region, const struct svp_range *range, enum svp_watch_mode mode,
+                         struct svp_pageset *written, struct svp_watch_run *runs, size_t run_capacity,
+                         struct savepoint_error *error)
 {
     uintptr_t at = range->start;
     uintptr_t end = range->start + range->bytes;
@@ -125,7 +128,7 @@ collect_range(struct svp_region *region, const struct svp_range *range, enum svp
         size_t count = 0;
         uintptr_t resume = end;
         enum savepoint_status status =
-            region->backend->collect(region->watch, at, end - at, mode, 0, runs, SVP_RUNS, &count, &resume, error);
+            region->backend->collect(region->watch, at, end - at, mode, 0, runs, run_capacity, &count, &resume, error);
         if (status != SAVEPOINT_OK) {
             svp_pageset_add(written, page_of(region, at), (end - at) / SVP_PAGE_BYTES);
             return status;
@@ -145,7 +148,8 @@ svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct s
     enum savepoint_status status = SAVEPOINT_OK;
     region->untouched = region->untouched && mode == SVP_WATCH_PEEK;
     for (size_t i = 0; i < region->range_count; i++) {
-        enum savepoint_status failure = collect_range(region, &region->ranges[i], mode, written, runs, error);
+        enum savepoint_status failure =
+            svp_region_collect_range(region, &region->ranges[i], mode, written, runs, SVP_RUNS, error);
         status = failure != SAVEPOINT_OK ? failure : status;
     }
     struct savepoint_error found = { 0 };

@@ -15,6 +15,13 @@ enum savepoint_status
 svp_region_arm(struct svp_region *region, uintptr_t start, size_t bytes, struct savepoint_error *error);
 void svp_region_disarm(struct svp_region *region);
 
+/* Collects a part of one of the region's ranges into `written`; when the watch fails, everything it has not reported
+ * counts as written. */
+enum savepoint_status
+svp_region_collect_range(struct svp_region *region, const struct svp_range *range, enum svp_watch_mode mode,
+                         struct svp_pageset *written, struct svp_watch_run *runs, size_t run_capacity,
+                         struct savepoint_error *error);
+
 /* Collects what was written: adds it to `written` (as large as the region). Never fails to be safe: when the watch
  * fails, everything it has not reported counts as written; then the result is BAD_MEMORY if a part of the region is
  * not mapped any more, else OK. */

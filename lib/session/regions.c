@@ -99,6 +99,8 @@ choose_backend(struct savepoint *session, struct svp_region *region, struct save
                                                     (size_t)session->options.compare_max_bytes, error);
     if (status == SAVEPOINT_OK) {
         region->backend = choice.backend;
+        region->arms_memory = choice.caps.arms_memory;
+        region->host_page_bytes = choice.caps.page_bytes;
         status = watch_of(session, &region->watch, region->backend, error);
     }
     if (status == SAVEPOINT_OK) {

@@ -129,6 +129,7 @@ static void settle(struct savepoint *session, struct svp_restore *restore)
         struct svp_region *region = restore->parts[i].region;
         region->id = restore->parts[i].entry->id;
         svp_region_collect(region, SVP_WATCH_REARM, &region->pending, session->runs, NULL);
+        svp_pageset_clear(&region->hot.unarmed);
         svp_pageset_clear(&region->pending);
         svp_pageset_clear(&region->no_base);
         mark_excluded(region, restore->parts[i].entry);

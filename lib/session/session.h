@@ -19,6 +19,7 @@
 #include "format/tree.h"
 #include "os/thread.h"
 #include "pageset.h"
+#include "session/hot.h"
 #include "savepoint.h"
 #include "watch/watch.h"
 
@@ -57,7 +58,10 @@ struct svp_region {
     struct svp_watch *watch; /* owned by the session, shared by its regions of that backend */
     size_t range_count;
     struct svp_range *ranges;
+    bool arms_memory;            /* capability of the backend ... */
+    size_t host_page_bytes;      /* ... and its unit */
     struct svp_pageset excluded; /* changes only while no take is in flight */
+    struct svp_hot hot;          /* pages left unarmed: hot.h says who touches what */
 
     /* shared */
     struct svp_pageset pending; /* may differ from the last commit */
@@ -75,6 +79,7 @@ struct svp_chunk { /* staged pages of one region, in order */
     struct svp_region *region;
     uint32_t count;
     uint64_t no_base; /* bit i: pages[i] bypasses the comparison */
+    uint64_t unarmed; /* bit i: pages[i] is here because it was left unarmed, written or not */
     uint64_t pages[SVP_CHUNK_PAGES];
     uint8_t bytes[SVP_CHUNK_PAGES * SVP_PAGE_BYTES];
 };
@@ -121,6 +126,7 @@ struct svp_encoded { /* memory for blocks: what is in use, and what is kept for 
 struct svp_counts { /* what a commit stored */
     uint64_t delta_bytes, key_bytes;
     uint64_t unchanged, zero_pages, delta_pages, whole_pages;
+    uint64_t faults_avoided, compared_in_vain;
 };
 
 struct svp_take { /* one take in flight */
@@ -168,6 +174,7 @@ struct svp_encoder { /* batches being filled */
     uint64_t runs;  /* of consecutive pages in one batch */
     uint64_t pages_stored, delta_bytes, key_bytes;
     uint64_t unchanged, zero_pages, delta_pages, whole_pages;
+    uint64_t faults_avoided, compared_in_vain; /* pages that were left unarmed: changed, and not */
 };
 
 struct svp_autosave { /* what savepoint_autosave asked for, and when the next one is due */

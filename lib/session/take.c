@@ -5,6 +5,7 @@
 #include "os/host.h"
 #include "session/copy.h"
 #include "options.h"
+#include "session/rearm.h"
 #include "session/region.h"
 #include "session/staging.h"
 #include "session/takes.h"
@@ -125,8 +126,7 @@ collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct sav
     uint64_t reported = 0;
     for (size_t i = 0; i < take->capture_count; i++) {
         struct svp_capture *capture = &take->captures[i];
-        enum savepoint_status failure =
-            svp_region_collect(capture->region, SVP_WATCH_REARM, &capture->captured, session->runs, error);
+        enum savepoint_status failure = svp_rearm_collect(capture->region, &capture->captured, session->runs, error);
         status = failure != SAVEPOINT_OK ? failure : status;
         reported += svp_pageset_count(&capture->captured);
     }
@@ -166,6 +166,9 @@ static bool stage_region(struct savepoint *session, struct svp_take *take, struc
              page = svp_pageset_next(&capture->captured, page + 1)) {
             if (svp_pageset_has(&capture->no_base, page)) {
                 chunk->no_base |= UINT64_C(1) << chunk->count;
+            }
+            if (svp_pageset_has(&capture->region->hot.kept, page)) {
+                chunk->unarmed |= UINT64_C(1) << chunk->count;
             }
             svp_copy_live(chunk->bytes + chunk->count * SVP_PAGE_BYTES, capture->region->base + page * SVP_PAGE_BYTES,
                           SVP_PAGE_BYTES);

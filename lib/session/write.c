@@ -47,6 +47,8 @@ static void count_commit(struct savepoint *session, const struct svp_counts *cou
     struct savepoint_statistics *statistics = &session->statistics;
     svp_mutex_lock(session->mutex);
     statistics->pages_unchanged += counts->unchanged;
+    statistics->faults_avoided += counts->faults_avoided;
+    statistics->compared_in_vain += counts->compared_in_vain;
     statistics->pages_zero += counts->zero_pages;
     statistics->pages_delta += counts->delta_pages;
     statistics->pages_whole += counts->whole_pages;

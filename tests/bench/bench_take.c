@@ -7,6 +7,7 @@
 #include "harness.h"
 #include "peers.h"
 #include "raw.h"
+#include "tracking.h"
 
 enum { WARM_UP = 2, MIB = 1 << 20 };
 
@@ -324,6 +325,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         run_case(&bench, &cases[i]);
     }
+    tracking_run(&bench);
     bench_end(&bench);
     return 0;
 }

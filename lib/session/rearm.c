@@ -1,0 +1,139 @@
+/* rearm.c - what a take collects: everything written, re-arming all but the hot pages
+ *
+ * First a look that arms nothing; then the reported pages are armed, part by part between the hot ones, or all at once
+ * where that is cheaper. A page written between the two is reported by the second. */
+#include "session/rearm.h"
+
+#include "session/region.h"
+
+/* Clean pages in a part cost a look each: so many are about as dear as another call. */
+enum { GAP_PAGES = 512, PART_RUNS = 64 };
+
+struct parts { /* a walk over the pages that are to be armed */
+    const struct svp_region *region;
+    const struct svp_pageset *written;
+    uint64_t unit; /* pages of a host page */
+    uint64_t page; /* where it stands */
+};
+
+struct part {
+    uint64_t first, end;
+};
+
+/* The range of the region that holds a page. */
+static const struct svp_range *range_of(const struct svp_region *region, uint64_t page)
+{
+    uintptr_t address = (uintptr_t)region->base + page * SVP_PAGE_BYTES;
+    const struct svp_range *range = region->ranges;
+    while (address - range->start >= range->bytes) {
+        range++;
+    }
+    return range;
+}
+
+/* The next pages to arm with one call; false past the last. */
+static bool next_part(struct parts *parts, struct part *part)
+{
+    const struct svp_region *region = parts->region;
+    bool open = false;
+    for (uint64_t page = svp_pageset_next(parts->written, parts->page); page != SVP_PAGESET_NONE;
+         page = svp_pageset_next(parts->written, parts->page)) {
+        bool hot = svp_pageset_has(&region->hot.unarmed, page);
+        bool apart = open && (page - part->end > GAP_PAGES || range_of(region, page) != range_of(region, part->first));
+        if (open && (hot || apart)) {
+            return true;
+        }
+        parts->page = page + parts->unit;
+        if (!hot) {
+            part->first = open ? part->first : page;
+            part->end = parts->page;
+            open = true;
+        }
+    }
+    return open;
+}
+
+/* Finds the pages to leave unarmed. */
+static void find_hot(struct svp_region *region, const struct svp_pageset *written, uint64_t unit)
+{
+    uint64_t page = svp_pageset_next(written, 0);
+    for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(written, page + unit)) {
+        if (svp_hot_has(&region->hot, page, unit)) {
+            svp_pageset_add(&region->hot.unarmed, page, unit);
+        }
+    }
+}
+
+/* Few hot pages between others are armed with them, where their faults cost less than another call. */
+static void join_parts(struct svp_region *region, const struct svp_pageset *written, uint64_t unit)
+{
+    enum { HOT_MAX = 8 };
+    struct svp_hot *hot = &region->hot;
+    uint64_t between[HOT_MAX];
+    uint64_t most = hot->fault_ns > 0 ? hot->call_ns / hot->fault_ns : 0;
+    uint64_t count = HOT_MAX + 1; /* since the last one that is armed */
+    most = most < HOT_MAX ? most : HOT_MAX;
+    uint64_t page = svp_pageset_next(written, 0);
+    for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(written, page + unit)) {
+        if (svp_pageset_has(&hot->unarmed, page)) {
+            if (count < HOT_MAX) {
+                between[count] = page;
+            }
+            count++;
+            continue;
+        }
+        for (uint64_t i = 0; count <= most && i < count; i++) {
+            svp_pageset_remove(&hot->unarmed, between[i], unit);
+        }
+        count = 0;
+    }
+}
+
+/* Whether arming part by part costs less than the faults that it saves. */
+static bool parts_pay(struct svp_region *region, const struct svp_pageset *written, uint64_t unit)
+{
+    struct parts parts = { region, written, unit, 0 };
+    struct part part;
+    uint64_t calls = 0;
+    while (next_part(&parts, &part)) {
+        calls++;
+    }
+    uint64_t kept = svp_pageset_count(&region->hot.unarmed) / unit;
+    return calls * region->hot.call_ns < kept * region->hot.fault_ns;
+}
+
+static enum savepoint_status rearm_part(struct svp_region *region, const struct part *part, struct svp_pageset *written)
+{
+    struct svp_watch_run runs[PART_RUNS];
+    const struct svp_range range = { (uintptr_t)region->base + part->first * SVP_PAGE_BYTES,
+                                     (part->end - part->first) * SVP_PAGE_BYTES };
+    return svp_region_collect_range(region, &range, SVP_WATCH_REARM, written, runs, PART_RUNS, NULL);
+}
+
+enum savepoint_status svp_rearm_collect(struct svp_region *region, struct svp_pageset *written,
+                                        struct svp_watch_run *runs, struct savepoint_error *error)
+{
+    struct svp_hot *hot = &region->hot;
+    uint64_t unit = region->host_page_bytes / SVP_PAGE_BYTES;
+    svp_hot_begin(hot);
+    if (!region->arms_memory || !svp_hot_any(hot)) {
+        return svp_region_collect(region, SVP_WATCH_REARM, written, runs, error);
+    }
+    enum savepoint_status status = svp_region_collect(region, SVP_WATCH_PEEK, written, runs, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    find_hot(region, written, unit);
+    join_parts(region, written, unit);
+    bool armed = parts_pay(region, written, unit);
+    struct parts parts = { region, written, unit, 0 };
+    struct part part;
+    while (armed && next_part(&parts, &part)) {
+        armed = rearm_part(region, &part, written) == SAVEPOINT_OK;
+    }
+    if (armed) {
+        return SAVEPOINT_OK;
+    }
+    svp_pageset_clear(&hot->unarmed);
+    return svp_region_collect(region, SVP_WATCH_REARM, written, runs, error);
+}
