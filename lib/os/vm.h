@@ -14,8 +14,8 @@ int svp_vm_map(uintptr_t address, size_t bytes, size_t reserve_bytes);
 int svp_vm_extend(uintptr_t address, size_t old_bytes, size_t new_bytes);
 void svp_vm_unmap(uintptr_t address, size_t bytes);
 
-/* Makes memory that is about to be written resident in one step rather than fault by fault. Best effort: nothing depends
- * on it but speed, and contents stay as they are. */
+/* Makes memory that is about to be written resident in one step rather than fault by fault. Best effort: nothing
+ * depends on it but speed, and contents stay as they are. */
 void svp_vm_populate(uintptr_t address, size_t bytes);
 
 /* The window mapped regions are placed in by default; the start can be set by the environment variable
