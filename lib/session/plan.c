@@ -147,7 +147,7 @@ static enum savepoint_status prepare_memory(struct svp_restore *restore, struct 
         }
         struct savepoint_error found = { 0 };
         if (part->differing_pages > 0 &&
-            svp_mapping_check((uintptr_t)region->base, region->bytes, NULL, &found) != SAVEPOINT_OK) {
+            svp_mapping_check((uintptr_t)region->base, region->bytes, 0, NULL, &found) == SAVEPOINT_BAD_MEMORY) {
             return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "restore",
                                    "region '%.80s' cannot be written, nothing was changed: %.200s", region->name,
                                    found.message);

@@ -154,7 +154,7 @@ svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct s
     }
     struct savepoint_error found = { 0 };
     if (status != SAVEPOINT_OK &&
-        svp_mapping_check((uintptr_t)region->base, region->bytes, NULL, &found) != SAVEPOINT_OK) {
+        svp_mapping_check((uintptr_t)region->base, region->bytes, 0, NULL, &found) == SAVEPOINT_BAD_MEMORY) {
         return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "collect",
                                "region '%.80s': its memory is gone: remove the region before unmapping it: %.200s",
                                region->name, found.message);

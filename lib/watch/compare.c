@@ -40,7 +40,12 @@ static enum savepoint_status
 compare_add(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
     (void)watch;
-    return svp_mapping_check(start, bytes, NULL, error);
+    struct savepoint_error found = { .message = "" };
+    enum savepoint_status status = svp_mapping_check(start, bytes, 0, NULL, &found);
+    if (status == SAVEPOINT_BAD_MEMORY) {
+        return svp_status_fail(error, status, "watch", "%s", found.message);
+    }
+    return SAVEPOINT_OK; /* also where the system does not tell: nothing is armed */
 }
 
 static void compare_remove(struct svp_watch *watch, uintptr_t start, size_t bytes)

@@ -258,6 +258,11 @@ enum savepoint_status svp_fault_check_free(uintptr_t start, size_t bytes, struct
     return status;
 }
 
+bool svp_fault_holds(uintptr_t start, size_t bytes)
+{
+    return svp_fault_check_free(start, bytes, NULL) != SAVEPOINT_OK;
+}
+
 static enum savepoint_status publish(struct svp_fault_range *range, struct savepoint_error *error)
 {
     const struct table *old = atomic_load(&published);

@@ -31,6 +31,9 @@ struct svp_fault_range *svp_fault_range_new(uintptr_t start, size_t bytes, size_
 /* OVERLAP when a published range holds a part of this one. */
 enum savepoint_status svp_fault_check_free(uintptr_t start, size_t bytes, struct savepoint_error *error);
 
+/* Whether a published range holds a part of this one. */
+bool svp_fault_holds(uintptr_t start, size_t bytes);
+
 /* From now on write faults in the range are served. The first one installs the handler.
  * OVERLAP when a published range holds a part of it; NO_MEMORY; IO. */
 enum savepoint_status svp_fault_publish(struct svp_fault_range *range, struct savepoint_error *error);

@@ -158,7 +158,7 @@ mach_add(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoin
     if (in_child(watch)) {
         return refuse_child(error);
     }
-    enum savepoint_status status = svp_mapping_check(start, bytes, NULL, error);
+    enum savepoint_status status = svp_mapping_check(start, bytes, 0, NULL, error);
     if (status == SAVEPOINT_OK) {
         status = check_private(start, start + bytes, error);
     }

@@ -8,13 +8,20 @@
 
 #include "savepoint.h"
 
-/* OK when every page of the range is mapped readable and writable, and, where `executable` is not NULL, either all
- * or none of it executable, which that then says; else BAD_MEMORY, naming the first address that is not. Where the
- * system does not tell protections (no /proc), only unmapped pages are found. */
-enum savepoint_status svp_mapping_check(uintptr_t start, size_t bytes, bool *executable, struct savepoint_error *error);
+enum svp_mapping_wish {
+    /* No shared memory that is at present mapped writable at a second address of this process: writes through that
+     * mapping are seen by no protection of this one. */
+    SVP_MAPPING_ALONE = 1,
+    /* All or none of it executable, and no part of the caller's stack below where it stands: its calls go there, and
+     * the kernel cannot put a handler's frame on a stack that it may not write to. */
+    SVP_MAPPING_PROTECTABLE = 2
+};
+#define SVP_MAPPING_RUNNING_STACK "is a running stack, which the signal write-watch cannot protect"
 
-/* BAD_MEMORY when shared memory in the range is at present mapped writable at a second address of this
- * process: writes through that mapping are seen by no protection of this one. */
-enum savepoint_status svp_mapping_check_alias(uintptr_t start, size_t bytes, struct savepoint_error *error);
+/* OK when every page of the range is mapped readable and writable, and as wished (enum svp_mapping_wish); `executable`
+ * (may be NULL) then says of what kind it is. Else BAD_MEMORY, naming the first address that is not. IO and the like
+ * when the system does not tell (no /proc, no descriptor), and no page of the range is unmapped. */
+enum savepoint_status
+svp_mapping_check(uintptr_t start, size_t bytes, unsigned wishes, bool *executable, struct savepoint_error *error);
 
 #endif

@@ -3,7 +3,9 @@
 
 #include <inttypes.h>
 #include <mach/mach.h>
+#include <pthread.h>
 
+#include "fault.h"
 #include "mach_region.h"
 #include "status.h"
 
@@ -18,7 +20,8 @@ static const char *complaint_about(const struct svp_mach_region *region, uintptr
     return NULL;
 }
 
-enum savepoint_status svp_mapping_check(uintptr_t start, size_t bytes, bool *executable, struct savepoint_error *error)
+static enum savepoint_status
+check_access(uintptr_t start, size_t bytes, unsigned wishes, bool *executable, struct savepoint_error *error)
 {
     struct svp_mach_region region = { 0 };
     const char *complaint = NULL;
@@ -27,7 +30,7 @@ enum savepoint_status svp_mapping_check(uintptr_t start, size_t bytes, bool *exe
     while (at < start + bytes && complaint == NULL) {
         complaint = svp_mach_region_find(&region, at) ? complaint_about(&region, at) : "is not mapped";
         first_executable = at == start ? region.executable : first_executable;
-        if (complaint == NULL && executable != NULL && region.executable != first_executable) {
+        if (complaint == NULL && (wishes & SVP_MAPPING_PROTECTABLE) != 0 && region.executable != first_executable) {
             complaint = "differs from the memory before it in being executable: watch the parts one by one";
         }
         at = complaint == NULL ? region.end : at;
@@ -56,7 +59,7 @@ static uintptr_t find_other(const struct svp_mach_region *shared)
 {
     struct svp_mach_region other;
     for (uintptr_t at = 0; svp_mach_region_find(&other, at); at = other.end) {
-        if (!other.writable || other.submap || other.object != shared->object) {
+        if (other.submap || other.object != shared->object) {
             continue;
         }
         uint64_t from = shared->offset > other.offset ? shared->offset : other.offset;
@@ -64,14 +67,16 @@ static uintptr_t find_other(const struct svp_mach_region *shared)
         uint64_t other_end = other.offset + (other.end - other.start);
         uintptr_t here = other.start + (uintptr_t)(from - other.offset);
         uintptr_t there = shared->start + (uintptr_t)(from - shared->offset);
-        if (from < (shared_end < other_end ? shared_end : other_end) && here != there) {
+        uint64_t to = shared_end < other_end ? shared_end : other_end;
+        /* What the signal write-watch has armed is writable all the same. */
+        if (from < to && here != there && (other.writable || svp_fault_holds(here, (size_t)(to - from)))) {
             return here;
         }
     }
     return 0;
 }
 
-enum savepoint_status svp_mapping_check_alias(uintptr_t start, size_t bytes, struct savepoint_error *error)
+static enum savepoint_status check_alone(uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
     struct svp_mach_region region;
     uintptr_t end = start + bytes;
@@ -94,4 +99,30 @@ enum savepoint_status svp_mapping_check_alias(uintptr_t start, size_t bytes, str
         }
     }
     return SAVEPOINT_OK;
+}
+
+/* ---- all of it */
+
+static enum savepoint_status refuse_stack(uintptr_t start, size_t bytes, struct savepoint_error *error)
+{
+    unsigned char here;
+    uintptr_t low = (uintptr_t)pthread_get_stackaddr_np(pthread_self()) - pthread_get_stacksize_np(pthread_self());
+    if (low < start + bytes && start < (uintptr_t)&here) {
+        return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "watch",
+                               "memory at 0x%" PRIxPTR " " SVP_MAPPING_RUNNING_STACK, start);
+    }
+    return SAVEPOINT_OK;
+}
+
+enum savepoint_status
+svp_mapping_check(uintptr_t start, size_t bytes, unsigned wishes, bool *executable, struct savepoint_error *error)
+{
+    enum savepoint_status status = check_access(start, bytes, wishes, executable, error);
+    if (status == SAVEPOINT_OK && (wishes & SVP_MAPPING_PROTECTABLE) != 0) {
+        status = refuse_stack(start, bytes, error);
+    }
+    if (status == SAVEPOINT_OK && (wishes & SVP_MAPPING_ALONE) != 0) {
+        status = check_alone(start, bytes, error);
+    }
+    return status;
 }

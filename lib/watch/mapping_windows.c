@@ -17,7 +17,8 @@ static bool is_executable(DWORD protection)
     return (protection & (PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY)) != 0;
 }
 
-enum savepoint_status svp_mapping_check(uintptr_t start, size_t bytes, bool *executable, struct savepoint_error *error)
+enum savepoint_status
+svp_mapping_check(uintptr_t start, size_t bytes, unsigned wishes, bool *executable, struct savepoint_error *error)
 {
     const char *complaint = NULL;
     bool first_executable = false;
@@ -30,7 +31,7 @@ enum savepoint_status svp_mapping_check(uintptr_t start, size_t bytes, bool *exe
             complaint = "is not readable and writable";
         } else if (at == start) {
             first_executable = is_executable(found.Protect);
-        } else if (executable != NULL && is_executable(found.Protect) != first_executable) {
+        } else if ((wishes & SVP_MAPPING_PROTECTABLE) != 0 && is_executable(found.Protect) != first_executable) {
             complaint = "differs from the memory before it in being executable: watch the parts one by one";
         }
         if (complaint != NULL) {

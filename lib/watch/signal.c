@@ -58,15 +58,13 @@ static void disarm(const struct svp_fault_range *range)
     }
 }
 
-/* The kernel cannot put the handler's frame on a stack that it may not write to. */
+/* One that the program has made itself, for a coroutine say, is not known to the system. */
 static enum savepoint_status refuse_own_stack(uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
     unsigned char here;
     if ((uintptr_t)&here - start < bytes) {
         return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "watch",
-                               "memory at 0x%" PRIxPTR " holds the running stack, which the signal write-watch cannot "
-                               "protect",
-                               start);
+                               "memory at 0x%" PRIxPTR " " SVP_MAPPING_RUNNING_STACK, start);
     }
     return SAVEPOINT_OK;
 }
@@ -95,10 +93,7 @@ static enum savepoint_status check_range(const struct svp_watch *watch, uintptr_
     }
     enum savepoint_status status = svp_fault_check_free(start, bytes, error);
     if (status == SAVEPOINT_OK) {
-        status = svp_mapping_check(start, bytes, executable, error);
-    }
-    if (status == SAVEPOINT_OK) {
-        status = svp_mapping_check_alias(start, bytes, error);
+        status = svp_mapping_check(start, bytes, SVP_MAPPING_ALONE | SVP_MAPPING_PROTECTABLE, executable, error);
     }
     return status == SAVEPOINT_OK ? refuse_own_stack(start, bytes, error) : status;
 }

@@ -244,10 +244,7 @@ uffd_add(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoin
     if (in_child(watch)) {
         return refuse_child(error);
     }
-    enum savepoint_status status = svp_mapping_check(start, bytes, NULL, error);
-    if (status == SAVEPOINT_OK) {
-        status = svp_mapping_check_alias(start, bytes, error);
-    }
+    enum savepoint_status status = svp_mapping_check(start, bytes, SVP_MAPPING_ALONE, NULL, error);
     if (status == SAVEPOINT_OK) {
         status = remember_range(watch, start, bytes, error);
     }

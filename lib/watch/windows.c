@@ -117,7 +117,7 @@ static struct range *new_range(const struct svp_watch *watch, uintptr_t start, s
 static enum savepoint_status
 windows_add(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
-    enum savepoint_status status = svp_mapping_check(start, bytes, NULL, error);
+    enum savepoint_status status = svp_mapping_check(start, bytes, 0, NULL, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }

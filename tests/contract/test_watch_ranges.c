@@ -194,7 +194,7 @@ CHECK_TEST(watch_ranges, executable_memory_stays_executable)
         write_page(&watched, 2);
         CHECK_REARM(&watched, PAGE(2));
         watched_close(&watched);
-        CHECK_OK(svp_mapping_check((uintptr_t)memory, bytes, &executable, NULL));
+        CHECK_OK(svp_mapping_check((uintptr_t)memory, bytes, 0, &executable, NULL));
         CHECK(executable);
         munmap(memory, bytes);
     }

@@ -10,7 +10,7 @@
 CHECK_TEST(write_watch, case_1_4_30_alloc_and_free)
 {
     begin();
-    enum savepoint_status mapped = svp_mapping_check((uintptr_t)memory, PAGES_ALLOCATED * page_bytes, NULL, NULL);
+    enum savepoint_status mapped = svp_mapping_check((uintptr_t)memory, PAGES_ALLOCATED * page_bytes, 0, NULL, NULL);
     CHECK(mapped == SAVEPOINT_OK || by_signal); /* whose protection shows */
     check_all(0, 0);
     for (size_t i = 0; i < PAGES_ALLOCATED * page_bytes; i += 512) {

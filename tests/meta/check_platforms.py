@@ -17,7 +17,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NAMED = re.compile(r"`([\w./]+)`")
-TEST = re.compile(r"^(?:CHECK|TRAP)_TEST\((\w+), (\w+)\)|^SIGNAL_TEST\((\w+)\)", re.M)
+TEST = re.compile(r"^(?:CHECK|TRAP)_TEST\((\w+), (\w+)\)|^(SIGNAL|REFUSED)_TEST\((\w+)\)", re.M)
 TRAPS = re.compile(r"^trap_(?!errors)\w+/")
 
 
@@ -26,8 +26,8 @@ def source_tests():
     tests = {}
     for path in sorted((ROOT / "tests").glob("*/*.c")):
         text = path.read_text(encoding="utf-8")
-        for suite, name, signal_name in TEST.findall(text):
-            tests[f"{suite or 'watch_signal'}/{name or signal_name}"] = f"{path.parent.name}.{path.stem}"
+        for suite, name, kind, short_name in TEST.findall(text):
+            tests[f"{suite or 'watch_' + kind.lower()}/{name or short_name}"] = f"{path.parent.name}.{path.stem}"
     return tests
 
 

@@ -113,7 +113,8 @@ savepoint_watch_describe(struct savepoint_write_watch *watch, struct savepoint_w
 /* Starts to watch memory, which stays the caller's: mapped, readable and writable throughout. It is armed when this
  * returns: clean, and writes from now on are reported. Ranges may touch, and stay separate.
  * Errors, with nothing armed: INVALID; OVERLAP with a range of this watch, or, where capabilities.exclusive, of another
- * watch or session of the process; BAD_MEMORY for what is not mapped or cannot be watched; FORKED, NO_MEMORY, IO. */
+ * watch or session of the process; BAD_MEMORY for what is not mapped or cannot be watched; IO where the system does not
+ * tell what is mapped (on Linux: no free descriptor, or no /proc), or refuses; FORKED, NO_MEMORY. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_add(struct savepoint_write_watch *watch, void *start, size_t bytes, struct savepoint_error *error);
 
