@@ -80,8 +80,10 @@ static enum savepoint_status collect(struct savepoint_write_watch *watch, struct
     if ((flags & ~(uint32_t)SAVEPOINT_WATCH_PEEK) != 0) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "collect", "flags %#x are not known", flags);
     }
-    if (end < next) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "collect", "the span ends before it begins");
+    if (end <= next) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "collect",
+                               end < next ? "the span ends before it begins"
+                                          : "nothing is left of the span: next is its end already");
     }
     enum savepoint_status status = enter(watch, next, end - next, "collect", error);
     if (status != SAVEPOINT_OK) {
@@ -104,6 +106,11 @@ static size_t limit_of(size_t max_pages)
 
 /* ---- the shapes */
 
+static enum savepoint_status refuse_null(const char *name, struct savepoint_error *error)
+{
+    return svp_status_fail(error, SAVEPOINT_INVALID, "collect", "%s is NULL", name);
+}
+
 static void put_ranges(struct sink *sink, const struct svp_watch_run *runs, size_t run_count)
 {
     for (size_t i = 0; i < run_count; i++) {
@@ -116,8 +123,11 @@ savepoint_watch_collect_ranges(struct savepoint_write_watch *watch, struct savep
                                size_t range_capacity, size_t *range_count, struct savepoint_watch_span *span,
                                size_t max_pages, uint32_t flags, struct savepoint_error *error)
 {
-    if (ranges == NULL || range_capacity == 0 || range_count == NULL || span == NULL) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "collect", "an output is NULL, or has no room");
+    if (ranges == NULL || range_count == NULL || span == NULL) {
+        return refuse_null(ranges == NULL ? "ranges" : range_count == NULL ? "range_count" : "span", error);
+    }
+    if (range_capacity == 0) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "collect", "there is room for no range");
     }
     struct sink sink = {
         .put = put_ranges, .room = range_capacity, .pages_left = limit_of(max_pages), .to.ranges = ranges
@@ -143,8 +153,11 @@ savepoint_watch_collect_addresses(struct savepoint_write_watch *watch, void **ad
                                   size_t *address_count, struct savepoint_watch_span *span, uint32_t flags,
                                   struct savepoint_error *error)
 {
-    if (addresses == NULL || address_capacity == 0 || address_count == NULL || span == NULL) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "collect", "an output is NULL, or has no room");
+    if (addresses == NULL || address_count == NULL || span == NULL) {
+        return refuse_null(addresses == NULL ? "addresses" : address_count == NULL ? "address_count" : "span", error);
+    }
+    if (address_capacity == 0) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "collect", "there is room for no address");
     }
     struct sink sink = {
         .put = put_addresses, .room = SIZE_MAX, .pages_left = address_capacity, .to.addresses = addresses
@@ -185,9 +198,12 @@ savepoint_watch_collect_bitmap(struct savepoint_write_watch *watch, uint64_t *bi
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    if (bitmap == NULL || span == NULL || origin > span->next || (uintptr_t)origin % watch->caps.page_bytes != 0) {
+    if (bitmap == NULL || origin == NULL || span == NULL) {
+        return refuse_null(bitmap == NULL ? "bitmap" : origin == NULL ? "origin" : "span", error);
+    }
+    if (origin > span->next || (uintptr_t)origin % watch->caps.page_bytes != 0) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "collect",
-                               "the bitmap or the span is NULL, or its origin is no page at or below the span");
+                               "the origin of the bitmap, %p, is no page at or below the span, %p", origin, span->next);
     }
     struct sink sink = {
         .put = put_bits, .room = SIZE_MAX, .pages_left = limit_of(max_pages), .to.bits = { bitmap, (uintptr_t)origin }
@@ -217,6 +233,9 @@ savepoint_watch_reset(struct savepoint_write_watch *watch, void *start, size_t b
         uintptr_t next = (uintptr_t)start;
         status = walk(watch, &sink, &next, next + bytes, SVP_WATCH_REARM, error);
         leave(watch);
+        if (status != SAVEPOINT_OK && error != NULL) {
+            error->operation = "reset";
+        }
     }
     return status;
 }

@@ -62,8 +62,11 @@ static enum savepoint_status read_options(struct savepoint_watch_options *own,
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    if ((own->flags & ~(uint32_t)SAVEPOINT_WATCH_KERNEL_WRITES) != 0 || own->reserved != 0) {
+    if ((own->flags & ~(uint32_t)SAVEPOINT_WATCH_KERNEL_WRITES) != 0) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "watch", "flags %#x are not known", own->flags);
+    }
+    if (own->reserved != 0) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "watch", "the field 'reserved' of the options is not 0");
     }
     if (own->backend == NULL) {
         own->backend = getenv("SAVEPOINT_WATCH");

@@ -157,10 +157,10 @@ savepoint_watch_collect_addresses(struct savepoint_write_watch *watch, void **ad
                                   size_t *address_count, struct savepoint_watch_span *span, uint32_t flags,
                                   struct savepoint_error *error);
 
-/* The same as bits: the page at `origin` (at or below span->next) is bit 0, which is the lowest of bitmap[0], page i
- * bit i % 64 of bitmap[i / 64]. Written pages set their bits, no bit is cleared: results add up. The bitmap reaches to
- * span->end. `page_count` (may be NULL): the pages reported. Threads that collect at once need bitmaps of their own, or
- * spans that meet at a multiple of 64 pages from origin. On failure some bits may have been set. */
+/* The same as bits: the page at `origin` (not NULL, at or below span->next) is bit 0, which is the lowest of bitmap[0],
+ * page i bit i % 64 of bitmap[i / 64]. Written pages set their bits, no bit is cleared: results add up. The bitmap
+ * reaches to span->end. `page_count` (may be NULL): the pages reported. Threads that collect at once need bitmaps of
+ * their own, or spans that meet at a multiple of 64 pages from origin. On failure some bits may have been set. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_collect_bitmap(struct savepoint_write_watch *watch, uint64_t *bitmap, const void *origin,
                                size_t *page_count, struct savepoint_watch_span *span, size_t max_pages, uint32_t flags,
