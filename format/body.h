@@ -22,8 +22,9 @@ struct svp_segment {
     char creator[64], abi[32]; /* cut, NUL-terminated */
     uint8_t build_id[64];
     uint32_t build_id_bytes;
-    bool all_named;   /* every feature bit has a name, as the format asks; set by reading */
-    char missing[64]; /* when UNSUPPORTED: what is missing, for people */
+    struct svp_hash continues; /* of a stream with that feature: the snapshot it goes on from */
+    bool all_named;            /* every feature bit has a name, as the format asks; set by reading */
+    char missing[64];          /* when UNSUPPORTED: what is missing, for people */
 };
 /* UNSUPPORTED (with `missing`) for another version or an unknown incompatible bit; the other fields that were
  * read stay valid. */

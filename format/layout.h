@@ -41,6 +41,7 @@ enum svp_record_type {
 
 #define SVP_FEATURE_ZSTD 1u
 #define SVP_FEATURE_XOR_RUNS 2u
+#define SVP_FEATURE_CONTINUES (UINT64_C(1) << 32) /* a stream that goes on from a snapshot it does not hold */
 #define SVP_INCOMPATIBLE_KNOWN (SVP_FEATURE_ZSTD | SVP_FEATURE_XOR_RUNS)
 
 #define SVP_REGION_MAPPED 1u

@@ -6,7 +6,7 @@
 #include "format/bytes.h"
 
 enum { SEGMENT_BYTES = 80 };
-enum { TLV_FEATURE = 1, TLV_CREATOR = 2, TLV_ABI = 3, TLV_BUILD_ID = 4 };
+enum { TLV_FEATURE = 1, TLV_CREATOR = 2, TLV_ABI = 3, TLV_BUILD_ID = 4, TLV_CONTINUES = 5 };
 enum { MASK_INCOMPATIBLE = 0 };
 
 /* Copies a string into to[0..capacity), cut and NUL-terminated. */
@@ -55,6 +55,8 @@ static enum svp_verdict read_tlvs(struct svp_segment *segment, struct svp_cursor
         } else if (type == TLV_BUILD_ID && bytes <= sizeof segment->build_id) {
             memcpy(segment->build_id, value, bytes);
             segment->build_id_bytes = bytes;
+        } else if (type == TLV_CONTINUES && bytes == sizeof segment->continues.bytes) {
+            memcpy(segment->continues.bytes, value, bytes);
         }
     }
     segment->all_named = (segment->incompatible & ~named[0]) == 0 && (segment->read_only_compatible & ~named[1]) == 0 &&
@@ -127,6 +129,10 @@ void svp_segment_write(struct svp_buffer *to, const struct svp_segment *segment)
     _Static_assert(SEGMENT_BYTES == 2 + 2 + 4 + 8 * 3 + 16 * 2 + 8 + 4 + 4, "the layout of SPEC.md section 4.1");
     add_feature(to, 0, "zstd");
     add_feature(to, 1, "xor-runs");
+    if ((segment->incompatible & SVP_FEATURE_CONTINUES) != 0) {
+        add_feature(to, 32, "continues");
+        add_tlv(to, TLV_CONTINUES, segment->continues.bytes, sizeof segment->continues.bytes);
+    }
     add_tlv(to, TLV_CREATOR, segment->creator, strlen(segment->creator));
     add_tlv(to, TLV_ABI, segment->abi, strlen(segment->abi));
     if (segment->build_id_bytes > 0) {

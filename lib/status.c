@@ -18,7 +18,7 @@ static const char *const names[] = {
     "SAVEPOINT_EXISTS",      "SAVEPOINT_OVERLAP",     "SAVEPOINT_ADDRESS_TAKEN", "SAVEPOINT_BAD_MEMORY",
     "SAVEPOINT_MISMATCH",    "SAVEPOINT_NOT_RESUMED", "SAVEPOINT_BUSY",          "SAVEPOINT_POISONED",
     "SAVEPOINT_FORKED",      "SAVEPOINT_NO_BACKEND",  "SAVEPOINT_LIMIT",         "SAVEPOINT_CANCELLED",
-    "SAVEPOINT_UNCERTAIN",
+    "SAVEPOINT_UNCERTAIN",   "SAVEPOINT_TRUNCATED",
 };
 
 const char *savepoint_status_name(enum savepoint_status status)

@@ -35,6 +35,8 @@ int fail_exit_code(enum savepoint_status status)
     case SAVEPOINT_LIMIT:
     case SAVEPOINT_UNCERTAIN:
         return TOOL_ENVIRONMENT;
+    case SAVEPOINT_TRUNCATED:
+        return TOOL_FINDING;
     case SAVEPOINT_LOCKED:
         return TOOL_LOCKED;
     case SAVEPOINT_NOT_AN_ARCHIVE:

@@ -25,6 +25,8 @@
     row(pin) \
     row(drop) \
     row(compact) \
+    row(send) \
+    row(receive) \
     row(export) \
     row(cat) \
     row(hexdump) \

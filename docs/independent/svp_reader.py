@@ -997,7 +997,8 @@ class Checker:
         check(c.delta_bytes == sum(len(p.payload) for p in stored if p.coder == 3), "delta payload bytes are wrong")
         check(c.key_bytes == sum(len(p.payload) for p in stored if p.coder != 3), "key payload bytes are wrong")
         ids = {k.id: k for k in self.commits.values()}
-        check(c.id not in ids and c.sequence > max((k.sequence for k in ids.values()), default=0), "sequence does not rise, or the id is there twice")
+        rises = c.sequence > max((k.sequence for k in ids.values()), default=0) or c.flags & NO_HEAD
+        check(c.id not in ids and rises and all(k.sequence != c.sequence for k in ids.values()), "sequence does not rise, or the id or sequence is there twice")
         check(c.previous == st["commit"] or not self.known, "previous is wrong")
         base = self.commits.get(c.base)
         check((base.id if base else ZERO_ID) == c.base_id and bool(base) == bool(c.base), "base is wrong")

@@ -169,8 +169,9 @@ static const char *check_fields(struct svp_audit *audit, const struct svp_commit
     if (audit->known && !audit->pages_unread && !counted) {
         return "the snapshot's counts are not those of its transaction";
     }
-    if (audit->known &&
-        (commit->previous != audit->expected.newest_commit || commit->sequence <= audit->expected.highest_sequence)) {
+    /* What is received may belong to an older branch. */
+    bool rises = commit->sequence > audit->expected.highest_sequence || (commit->flags & SVP_COMMIT_NO_HEAD) != 0;
+    if (audit->known && (commit->previous != audit->expected.newest_commit || !rises)) {
         return "the snapshot's sequence or predecessor does not continue the archive";
     }
     if (audit->known && audit->stream && commit->base != audit->expected.newest_commit) {
@@ -214,7 +215,9 @@ svp_audit_commit_check(struct svp_audit *audit, const struct svp_record *record,
     status = check_commit(audit, &commit, record->offset, error);
     audit->expected.newest_commit = record->offset;
     audit->expected.head = (commit.flags & SVP_COMMIT_NO_HEAD) != 0 ? audit->expected.head : record->offset;
-    audit->expected.highest_sequence = commit.sequence;
+    if (commit.sequence > audit->expected.highest_sequence) {
+        audit->expected.highest_sequence = commit.sequence;
+    }
     audit->expected.snapshot_count++;
     return status;
 }

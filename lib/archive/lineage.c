@@ -28,41 +28,44 @@ static void reverse(struct svp_lineage *lineage)
     }
 }
 
-enum savepoint_status
-svp_lineage_open(struct svp_lineage *lineage, const struct svp_catalog *catalog, struct savepoint_error *error)
+/* The snapshot at *offset, which becomes that of the next one. */
+static enum savepoint_status add_at(struct svp_lineage *lineage, const struct svp_catalog *catalog, uint64_t *offset,
+                                    bool chain, struct savepoint_error *error)
+{
+    struct svp_commit commit;
+    uint64_t at = *offset;
+    enum savepoint_status status = svp_source_commit(catalog->source, &commit, at, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    bool dropped = svp_catalog_is_dropped(catalog, at);
+    const struct svp_line line = {
+        .id = commit.id,
+        .parent_id = commit.parent_id,
+        .offset = at,
+        .base = commit.base,
+        .parent = commit.parent,
+        .sequence = commit.sequence,
+        .time_ns = commit.time_ns,
+        .pages_stored = commit.pages_stored,
+        .dropped = dropped,
+        .bound = at == catalog->end.head || svp_catalog_is_named(catalog, at),
+        .kept = !dropped,
+        .regions = commit.regions,
+    };
+    *offset = chain ? commit.base : commit.previous;
+    return add(lineage, &line)
+               ? SAVEPOINT_OK
+               : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory", catalog->source->path);
+}
+
+static enum savepoint_status load(struct svp_lineage *lineage, const struct svp_catalog *catalog, uint64_t from,
+                                  bool chain, struct savepoint_error *error)
 {
     enum savepoint_status status = SAVEPOINT_OK;
     *lineage = (struct svp_lineage){ 0 };
-    if (catalog->chain_damaged) {
-        return svp_status_at(error, SAVEPOINT_CORRUPT, catalog->damage_offset, "read",
-                             "%s: a reference or a tombstone is damaged: what must be kept is not known",
-                             catalog->source->path);
-    }
-    for (uint64_t at = catalog->end.newest_commit; status == SAVEPOINT_OK && at != 0;) {
-        struct svp_commit commit;
-        status = svp_source_commit(catalog->source, &commit, at, error);
-        if (status != SAVEPOINT_OK) {
-            break;
-        }
-        bool dropped = svp_catalog_is_dropped(catalog, at);
-        const struct svp_line line = {
-            .id = commit.id,
-            .parent_id = commit.parent_id,
-            .offset = at,
-            .base = commit.base,
-            .parent = commit.parent,
-            .sequence = commit.sequence,
-            .time_ns = commit.time_ns,
-            .pages_stored = commit.pages_stored,
-            .dropped = dropped,
-            .bound = at == catalog->end.head || svp_catalog_is_named(catalog, at),
-            .kept = !dropped,
-            .regions = commit.regions,
-        };
-        if (!add(lineage, &line)) {
-            status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory", catalog->source->path);
-        }
-        at = commit.previous;
+    for (uint64_t at = from; status == SAVEPOINT_OK && at != 0;) {
+        status = add_at(lineage, catalog, &at, chain, error);
     }
     if (status != SAVEPOINT_OK) {
         svp_lineage_close(lineage);
@@ -70,6 +73,23 @@ svp_lineage_open(struct svp_lineage *lineage, const struct svp_catalog *catalog,
     }
     reverse(lineage);
     return SAVEPOINT_OK;
+}
+
+enum savepoint_status
+svp_lineage_open(struct svp_lineage *lineage, const struct svp_catalog *catalog, struct savepoint_error *error)
+{
+    if (catalog->chain_damaged) {
+        return svp_status_at(error, SAVEPOINT_CORRUPT, catalog->damage_offset, "read",
+                             "%s: a reference or a tombstone is damaged: what must be kept is not known",
+                             catalog->source->path);
+    }
+    return load(lineage, catalog, catalog->end.newest_commit, false, error);
+}
+
+enum savepoint_status svp_lineage_open_chain(struct svp_lineage *lineage, const struct svp_catalog *catalog,
+                                             uint64_t commit_offset, struct savepoint_error *error)
+{
+    return load(lineage, catalog, commit_offset, true, error);
 }
 
 void svp_lineage_close(struct svp_lineage *lineage)

@@ -31,6 +31,9 @@ struct svp_lineage {
  * can tell then what must not go. */
 enum savepoint_status
 svp_lineage_open(struct svp_lineage *lineage, const struct svp_catalog *catalog, struct savepoint_error *error);
+/* Loads the snapshot at `commit_offset` and those on its base chain only. */
+enum savepoint_status svp_lineage_open_chain(struct svp_lineage *lineage, const struct svp_catalog *catalog,
+                                             uint64_t commit_offset, struct savepoint_error *error);
 void svp_lineage_close(struct svp_lineage *lineage);
 
 /* The snapshot whose COMMIT stands at `offset`; NULL: there is none. */

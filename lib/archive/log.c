@@ -203,7 +203,12 @@ read_segment(struct svp_log *log, const struct svp_source *source, uint64_t offs
     enum savepoint_status status = svp_source_record(source, &record, &body, offset, SVP_SEGMENT, error);
     if (status == SAVEPOINT_OK) {
         enum svp_verdict verdict = svp_segment_read(&log->segment, body.bytes, body.count);
-        if (verdict == SVP_UNSUPPORTED) {
+        if (verdict == SVP_UNSUPPORTED && (log->segment.incompatible & SVP_FEATURE_CONTINUES) != 0) {
+            status = svp_status_fail(error, SAVEPOINT_UNSUPPORTED, "open",
+                                     "%s: this stream goes on from a snapshot that it does not hold: 'savepoint "
+                                     "receive' appends it to an archive that does",
+                                     source->path);
+        } else if (verdict == SVP_UNSUPPORTED) {
             status = svp_status_at(error, SAVEPOINT_UNSUPPORTED, offset, "open",
                                    "%s: the archive needs %s, which this savepoint (format 0) lacks: use a newer one",
                                    source->path, log->segment.missing);
@@ -300,9 +305,16 @@ static enum savepoint_status read_state(struct svp_log *log, struct svp_source *
     struct svp_record record;
     struct savepoint_error found = { 0 };
     bool magic = starts_with_magic(log, source);
-    if (magic && svp_log_holds(log, read_segment(log, source, 0, &found), &found) &&
-        log->segment.alignment == SVP_STREAM_ALIGNMENT) {
+    enum savepoint_status begun = magic ? read_segment(log, source, 0, &found) : SAVEPOINT_CORRUPT;
+    bool streams = log->segment.alignment == SVP_STREAM_ALIGNMENT;
+    if (magic && svp_log_holds(log, begun, &found) && streams) {
         return svp_log_open_stream(log, source, error);
+    }
+    if (begun == SAVEPOINT_UNSUPPORTED && streams) {
+        if (error != NULL) {
+            *error = found;
+        }
+        return begun;
     }
     find_last_end(log, source, magic);
     if (log->trouble != SAVEPOINT_OK) {

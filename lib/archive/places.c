@@ -112,3 +112,9 @@ struct svp_place *svp_places_add(struct svp_places *places, uint32_t region_id, 
     }
     return &places->pool[index - 1];
 }
+
+const struct svp_page_map *svp_places_map(const struct svp_places *places, uint32_t region_id)
+{
+    const struct svp_places_region *region = find_region(places, region_id);
+    return region != NULL ? &region->map : NULL;
+}

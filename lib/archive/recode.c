@@ -145,7 +145,14 @@ svp_recode_page(struct svp_recode *recode, const struct svp_recode_page *page, s
     }
     const struct svp_coder *coder = choose(place, &changes, page->before != NULL);
     struct svp_batch *batch = recode->batches[coder->id];
-    svp_batch_add(batch, coder, page->page, place->target, page->hash, page->bytes, before, &changes);
+    uint64_t target = place->target;
+    if (batch->count > 0 && batch->pages[batch->count - 1] >= page->page) {
+        status = flush_batch(recode, batch, coder, error); /* pages of a batch ascend */
+    }
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    svp_batch_add(batch, coder, page->page, target, page->hash, page->bytes, before, &changes);
     bool full = batch->count == BATCH_PAGES || batch->lists.count + batch->bytes.count >= BATCH_BYTES;
     return full ? flush_batch(recode, batch, coder, error) : SAVEPOINT_OK;
 }

@@ -46,7 +46,7 @@ struct svp_recode_page {
     const struct svp_hash *hash;
     const uint8_t *before; /* the version its place stands for; NULL: it cannot be a base. Its chain must be known */
 };
-/* Pages ascend within a region. One that did not change against `before` is not stored. */
+/* A page that did not change against `before` is not stored. Pages of a region that ascend need fewer records. */
 enum savepoint_status
 svp_recode_page(struct svp_recode *recode, const struct svp_recode_page *page, struct savepoint_error *error);
 enum savepoint_status svp_recode_finish(struct svp_recode *recode, struct savepoint_error *error);

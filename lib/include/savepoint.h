@@ -84,7 +84,8 @@ enum savepoint_status {
     SAVEPOINT_NO_BACKEND = -21,    /* the write-watch asked for cannot work here */
     SAVEPOINT_LIMIT = -22,         /* a stated limit is reached */
     SAVEPOINT_CANCELLED = -23,     /* the progress callback or savepoint_cancel() asked to stop */
-    SAVEPOINT_UNCERTAIN = -24      /* a sync failed: the snapshot may or may not be on the disk */
+    SAVEPOINT_UNCERTAIN = -24,     /* a sync failed: the snapshot may or may not be on the disk */
+    SAVEPOINT_TRUNCATED = -25      /* a stream ended early: what was whole of it is kept */
 };
 
 /* Detail of a failure. Plain data owned by the caller; valid after a call that did not return OK. */
@@ -697,6 +698,61 @@ struct savepoint_compact_result {
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_archive_compact(const char *path, struct savepoint_compact_result *result,
                           const struct savepoint_compact_options *options, struct savepoint_error *error);
+
+/* Takes all `bytes` bytes of a stream. Returns 0, or a system error code. */
+typedef int savepoint_stream_write(void *user, const void *from, size_t bytes);
+/* Reads at least one byte of a stream, up to `capacity`; *bytes tells how many, 0 at its end. Returns as the former. */
+typedef int savepoint_stream_read(void *user, void *to, size_t capacity, size_t *bytes);
+
+struct savepoint_send_options {
+    size_t size;
+    const struct savepoint_snapshot
+        *since;                   /* one that the receiver has: what leads to it is left out; NULL: nothing is */
+    savepoint_progress *progress; /* may be NULL */
+    void *progress_user;
+};
+/* clang-format off */
+#define SAVEPOINT_SEND_OPTIONS_INIT { sizeof(struct savepoint_send_options), NULL, NULL, NULL }
+/* clang-format on */
+
+struct savepoint_stream_result {
+    uint64_t snapshots;         /* sent, or received */
+    uint64_t snapshots_present; /* not received, for they were there */
+    uint64_t stream_bytes;
+    struct savepoint_id newest; /* the last of them, present or not; all zero: the stream holds none */
+};
+
+/* Sends a snapshot and all before it on its branch that are not dropped, oldest first, as a stream for
+ * savepoint_archive_receive(); with `since` what comes after the nearest ancestor that the two share, as changes
+ * against that one. Nothing is sought in the stream: it may go through a pipe. References are not sent. `result` may be
+ * NULL. Errors: IO (of `write`: os_code), CORRUPT (a page that is needed; what was sent before it can be received),
+ * UNSUPPORTED, CANCELLED, NO_MEMORY, INVALID. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_send(struct savepoint_archive *archive, struct savepoint_stream_result *result,
+                       const struct savepoint_snapshot *snapshot, savepoint_stream_write *write, void *write_user,
+                       const struct savepoint_send_options *options, struct savepoint_error *error);
+
+struct savepoint_receive_options {
+    size_t size;
+    savepoint_progress *progress; /* may be NULL; total_bytes is 0 */
+    void *progress_user;
+};
+/* clang-format off */
+#define SAVEPOINT_RECEIVE_OPTIONS_INIT { sizeof(struct savepoint_receive_options), NULL, NULL }
+/* clang-format on */
+
+/* Appends the snapshots of a stream to the archive at `path`, which is created where it is missing. They keep ids,
+ * sequences, labels, metadata and contents; each is checked against its id before it is committed. HEAD stays where it
+ * is, unless the archive was empty. Snapshots that are there already are passed over. Reads the stream once, front to
+ * back, with memory for page tables. Takes the writer lock, mends a torn tail as savepoint_open() does, and syncs at
+ * the end. Whatever fails, snapshots that were whole by then stay, and `result`, which may be NULL, tells of them.
+ * Errors: NOT_AN_ARCHIVE (no stream), NOT_FOUND (it goes on from a snapshot that is not here), MISMATCH (another
+ * history, or this archive went on by itself), TRUNCATED, CORRUPT (of stream or archive), UNSUPPORTED, LOCKED,
+ * CANCELLED, IO, NO_SPACE, NO_MEMORY, UNCERTAIN, INVALID. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_receive(const char *path, struct savepoint_stream_result *result, savepoint_stream_read *read,
+                          void *read_user, const struct savepoint_receive_options *options,
+                          struct savepoint_error *error);
 
 /* ---------------------------------------------------------------- write-watch backends */
 

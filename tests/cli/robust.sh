@@ -1,8 +1,8 @@
 #!/bin/bash
 # robust.sh - what every verb owes its users: closed pipes, narrow terminals, wrong files, hostile names, busy writers
 #
-# The verbs are those of 'savepoint help'; one that has no row here fails, but for drop: it takes something away each time,
-# and is looked at in compact.sh.
+# The verbs are those of 'savepoint help'; one that has no row here fails, but for drop, which takes something away each
+# time (compact.sh), and receive, which wants a stream (stream.sh).
 . "$(dirname "$0")/cli.bash"
 make linear hostile
 mv linear.svp good.svp
@@ -30,6 +30,7 @@ label      | --move ARCHIVE moved @{0\ s\ ago} | wide locks
 pin        | ARCHIVE                           |
 pin        | ARCHIVE HEAD                      | wide locks
 compact    | --dry-run ARCHIVE                 | wide scans
+send       | -q ARCHIVE                        | binary
 export     | ARCHIVE HEAD -f -o OUT            |
 export     | ARCHIVE HEAD REGION --output -    | binary
 cat        | ARCHIVE HEAD REGION               | binary
@@ -41,7 +42,7 @@ help       |                                   | wide
 '
 verbs=$("$tool" --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 for verb in $verbs; do
-    grep -q "^$verb  *|" <<<"$rows" || [ "$verb" = drop ] || fail "verb $verb has no row in robust.sh"
+    grep -q "^$verb  *|" <<<"$rows" || [[ $verb = drop || $verb = receive ]] || fail "verb $verb has no row in robust.sh"
 done
 
 # Calls `"$@" TRAITS VERB ARGUMENT...` for each row whose verb there is; $archive stands for ARCHIVE.

@@ -46,6 +46,19 @@ compact_archive() {
     compare_archive "$archive"
 }
 
+# A stream, and an archive that received it; then what is left as changes against its oldest snapshot.
+stream_archive() {
+    local archive=$1 oldest
+    oldest=$("$python" "$reader" list "$archive" | awk '$1 ~ /^[0-9]+$/ { print $2; exit }')
+    rm -f "$work/copy.svp"
+    "$tool" send -q "$archive" >"$work/stream" || complain "$archive: send"
+    "$python" "$reader" stream <"$work/stream" >"$work/out" 2>&1 || complain "$archive: independent stream: $(tail -1 "$work/out")"
+    { "$tool" send -q "$archive" "$oldest" | "$tool" receive -q "$work/copy.svp"; } 2>"$work/out" || complain "$(cat "$work/out")"
+    { "$tool" send -q "$archive" --since "$oldest" | "$tool" receive -q "$work/copy.svp"; } 2>"$work/out" ||
+        complain "$archive: receive: $(cat "$work/out")"
+    compare_archive "$work/copy.svp"
+}
+
 for scenario in linear branch autosave two_regions unsynced torn large; do
     "$make_archive" "$work/$scenario.svp" "$scenario" >"$work/out" || complain "$scenario: cannot be made"
     compare_archive "$work/$scenario.svp"
@@ -54,7 +67,9 @@ done
 for seed in 1 2 3; do
     "$make_random" "$work/random-$seed.svp" "$seed" 24 || complain "seed $seed: cannot be made"
     compare_archive "$work/random-$seed.svp"
+    stream_archive "$work/random-$seed.svp"
     compact_archive "$work/random-$seed.svp" --keep-every 1m --keep-last 9
+    stream_archive "$work/random-$seed.svp"
 done
 echo "$compared snapshots read alike by both, $failures failures"
 [ "$failures" -eq 0 ] && [ "$compared" -ge 80 ]

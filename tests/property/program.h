@@ -57,6 +57,9 @@ void program_close(struct program *program);
 /* program_check.c */
 void program_check_memory(const struct program *program);
 void program_check_session(const struct program *program);
+/* One snapshot in any archive: what goes with it wherever it goes. */
+void program_check_snapshot(struct program *program, struct savepoint_archive *archive,
+                            const struct savepoint_snapshot *snapshot, const struct model_snapshot *expected);
 /* Every snapshot, through a reader of the file: the session must be closed. */
 void program_check_archive(struct program *program);
 

@@ -103,18 +103,28 @@ static void check_metadata(struct program *program, struct savepoint_archive *ar
     PROGRAM_CHECK(program, bytes == expected->metadata_bytes && memcmp(value, expected->metadata, bytes) == 0);
 }
 
-static void check_snapshot(struct program *program, struct savepoint_archive *archive,
-                           const struct savepoint_snapshot *snapshot, const struct model_snapshot *expected)
+void program_check_snapshot(struct program *program, struct savepoint_archive *archive,
+                            const struct savepoint_snapshot *snapshot, const struct model_snapshot *expected)
 {
-    static const struct savepoint_id none;
-    struct savepoint_snapshot parent = *snapshot;
-    struct savepoint_error error;
     PROGRAM_CHECK(program, memcmp(&snapshot->id, &expected->id, sizeof snapshot->id) == 0);
     PROGRAM_CHECK(program, memcmp(&snapshot->parent, &expected->parent, sizeof snapshot->parent) == 0);
     PROGRAM_CHECK(program, memcmp(&snapshot->digest, &expected->digest, sizeof snapshot->digest) == 0);
     PROGRAM_CHECK(program, snapshot->sequence == expected->sequence);
     PROGRAM_CHECK(program, strcmp(snapshot->label, expected->label) == 0);
-    PROGRAM_CHECK(program, (snapshot->flags & SAVEPOINT_SNAPSHOT_SEALED) != 0); /* the session was closed well */
+    PROGRAM_CHECK(program, (snapshot->flags & SAVEPOINT_SNAPSHOT_SEALED) != 0); /* the writer closed it well */
+    check_regions(program, archive, snapshot, expected);
+    check_contents(program, archive, snapshot, expected);
+    check_metadata(program, archive, snapshot, expected);
+    program->counts->snapshots_read++;
+}
+
+static void check_own(struct program *program, struct savepoint_archive *archive,
+                      const struct savepoint_snapshot *snapshot, const struct model_snapshot *expected)
+{
+    static const struct savepoint_id none;
+    struct savepoint_snapshot parent = *snapshot;
+    struct savepoint_error error;
+    program_check_snapshot(program, archive, snapshot, expected);
     bool unsynced = expected->durability != SAVEPOINT_SYNC;
     PROGRAM_CHECK(program, ((snapshot->flags & SAVEPOINT_SNAPSHOT_UNSYNCED) != 0) == unsynced);
     bool root = memcmp(&expected->parent, &none, sizeof none) == 0;
@@ -124,10 +134,6 @@ static void check_snapshot(struct program *program, struct savepoint_archive *ar
     PROGRAM_STATUS(program, savepoint_archive_parent(archive, &parent, &error),
                    root ? SAVEPOINT_NOT_FOUND : SAVEPOINT_OK, &error);
     PROGRAM_CHECK(program, root || memcmp(&parent.id, &expected->parent, sizeof parent.id) == 0);
-    check_regions(program, archive, snapshot, expected);
-    check_contents(program, archive, snapshot, expected);
-    check_metadata(program, archive, snapshot, expected);
-    program->counts->snapshots_read++;
 }
 
 /* Equal contents if and only if equal digest. */
@@ -178,7 +184,7 @@ void program_check_archive(struct program *program)
     enum savepoint_status status = savepoint_archive_newest(archive, &snapshot, &error);
     for (size_t i = model->snapshot_count; i > 0; i--) {
         program_status(program, CHECK_WHERE_, status, SAVEPOINT_OK, &error);
-        check_snapshot(program, archive, &snapshot, &model->snapshots[i - 1]);
+        check_own(program, archive, &snapshot, &model->snapshots[i - 1]);
         status = savepoint_archive_previous(archive, &snapshot, &error);
     }
     program_status(program, CHECK_WHERE_, status, SAVEPOINT_NOT_FOUND, &error);

@@ -153,34 +153,6 @@ static void note_report(void *user, const struct savepoint_snapshot *snapshot, i
 
 /* ---- what the archive says afterwards */
 
-static void check_snapshot(struct trial *trial, struct savepoint_archive *archive,
-                           const struct savepoint_snapshot *snapshot, size_t index)
-{
-    static uint8_t read[2 * PROGRAM_MAPPED_PAGES * MODEL_PAGE_BYTES];
-    struct program *program = trial->program;
-    const struct model_snapshot *expected = &program->model.snapshots[index];
-    struct savepoint_error error;
-    PROGRAM_CHECK(program, memcmp(&snapshot->parent, &expected->parent, sizeof expected->parent) == 0);
-    PROGRAM_CHECK(program, memcmp(&snapshot->digest, &expected->digest, sizeof expected->digest) == 0);
-    PROGRAM_CHECK(program, snapshot->sequence == expected->sequence);
-    PROGRAM_CHECK(program, strcmp(snapshot->label, expected->label) == 0);
-    PROGRAM_CHECK(program, snapshot->region_count == expected->state.region_count);
-    PROGRAM_CHECK(program, ((snapshot->flags & SAVEPOINT_SNAPSHOT_HEAD) != 0) == is_head(trial, index));
-    PROGRAM_CHECK(program, (snapshot->flags & SAVEPOINT_SNAPSHOT_SEALED) != 0);
-    for (size_t i = 0; i < expected->state.region_count; i++) {
-        const struct model_region *stored = &expected->state.regions[i];
-        size_t bytes = stored->pages * MODEL_PAGE_BYTES;
-        PROGRAM_STATUS(program, savepoint_archive_read(archive, read, snapshot, stored->name, 0, bytes, &error),
-                       SAVEPOINT_OK, &error);
-        PROGRAM_CHECK(program, memcmp(read, stored->bytes, bytes) == 0);
-    }
-    size_t bytes = 0;
-    uint8_t value[sizeof expected->metadata];
-    (void)!savepoint_archive_metadata(archive, value, &bytes, sizeof value, snapshot, SAVEPOINT_METADATA_APPLICATION,
-                                      &error);
-    PROGRAM_CHECK(program, bytes == expected->metadata_bytes && memcmp(value, expected->metadata, bytes) == 0);
-}
-
 /* The nearest ancestor that is kept, by the model; SIZE_MAX: there is none. */
 static size_t kept_ancestor(const struct trial *trial, size_t index)
 {
@@ -240,7 +212,8 @@ static size_t check_archive(struct trial *trial)
         if (trial->fates[i].kept) {
             program_status(program, CHECK_WHERE_, status, SAVEPOINT_OK, &error);
             PROGRAM_CHECK(program, memcmp(&snapshot.id, &program->model.snapshots[i].id, sizeof snapshot.id) == 0);
-            check_snapshot(trial, archive, &snapshot, i);
+            program_check_snapshot(program, archive, &snapshot, &program->model.snapshots[i]);
+            PROGRAM_CHECK(program, ((snapshot.flags & SAVEPOINT_SNAPSHOT_HEAD) != 0) == is_head(trial, i));
             check_ancestor(trial, archive, snapshot, i);
             status = savepoint_archive_previous(archive, &snapshot, &error);
             kept++;
