@@ -67,7 +67,12 @@ struct svp_batch_sizes svp_batch_write(struct svp_buffer *body, struct svp_batch
     svp_buffer_add(&batch->lists, batch->bytes.bytes, batch->bytes.count);
     body->failed = body->failed || batch->lists.failed || batch->bytes.failed;
     struct svp_batch_sizes sizes = { (uint32_t)batch->lists.count, 0 };
-    sizes.stored_bytes = (uint32_t)svp_pack(packer, body, batch->lists.bytes, batch->lists.count);
+    if (coder->packs) {
+        sizes.stored_bytes = (uint32_t)svp_pack(packer, body, batch->lists.bytes, batch->lists.count);
+    } else {
+        svp_buffer_add(body, batch->lists.bytes, batch->lists.count);
+        sizes.stored_bytes = sizes.unpacked_bytes;
+    }
     if (!body->failed) {
         svp_store32(body->bytes + start + 24, sizes.unpacked_bytes);
         svp_store32(body->bytes + start + 28, sizes.stored_bytes);

@@ -172,6 +172,13 @@ enum savepoint_open_flags {
     SAVEPOINT_OPEN_NEW_ROOT = 2    /* allow a first take without resume: it starts a second root */
 };
 
+enum savepoint_profile {
+    SAVEPOINT_PROFILE_SMALL = 0, /* pages are compressed */
+    SAVEPOINT_PROFILE_FAST = 1   /* whole pages are stored as they are (but for those of zeros, which take nothing): a
+                                    restore runs at the speed of memory, the archive takes as much as the state,
+                                    and each later snapshot 4 KiB for a page that is stored whole again */
+};
+
 struct savepoint_options {
     size_t size;
     uint32_t flags;             /* enum savepoint_open_flags */
@@ -184,7 +191,7 @@ struct savepoint_options {
     uint64_t encoded_bytes;     /* most memory for what is encoded and waits to be written; 0: 64 MiB */
     uint32_t workers;           /* most threads a restore decodes on, the caller's among them; 0: one for
                                    each core, at most 4 */
-    uint32_t reserved;
+    uint32_t profile;           /* enum savepoint_profile: of the snapshots taken; all are read */
 };
 /* clang-format off */
 #define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0, 0, 0, 0 }

@@ -114,7 +114,8 @@ enum savepoint_status svp_encode_flush(struct savepoint *session, struct savepoi
     return status;
 }
 
-static const struct svp_coder *choose(struct svp_page_state *state, const struct svp_changes *changes, bool no_base)
+static const struct svp_coder *
+choose(struct svp_page_state *state, const struct svp_changes *changes, bool no_base, bool fast)
 {
     bool base_usable = !no_base && state->record_offset != 0 && state->links < SVP_CHAIN_LINKS_MAX;
     uint32_t budget = state->key_bytes > state->delta_bytes ? (uint32_t)(state->key_bytes - state->delta_bytes) : 0;
@@ -122,7 +123,7 @@ static const struct svp_coder *choose(struct svp_page_state *state, const struct
     if (coder->has_base) {
         state->delta_bytes = clamp16(state->delta_bytes + coder->estimate(changes, true));
     }
-    return coder;
+    return coder == &svp_coder_whole && fast ? &svp_coder_stored : coder;
 }
 
 static enum savepoint_status encode_page(struct savepoint *session, struct svp_region *region, uint64_t page,
@@ -136,7 +137,8 @@ static enum savepoint_status encode_page(struct savepoint *session, struct svp_r
         session->encoder.unchanged++;
         return SAVEPOINT_OK;
     }
-    const struct svp_coder *coder = choose(state, &changes, no_base);
+    const struct svp_coder *coder =
+        choose(state, &changes, no_base, session->options.profile == SAVEPOINT_PROFILE_FAST);
     struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
     struct svp_batch *batch = session->encoder.batches[coder->id];
     svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, shadow, &changes);

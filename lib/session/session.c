@@ -64,9 +64,11 @@ read_options(struct savepoint *session, const struct savepoint_options *options,
         return status;
     }
     if (own->compression < LEVEL_MIN || own->compression > LEVEL_MAX ||
-        (own->flags & ~(uint32_t)(SAVEPOINT_OPEN_MUST_EXIST | SAVEPOINT_OPEN_NEW_ROOT)) != 0) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "open", "compression %d or flags %#x are not known",
-                               own->compression, own->flags);
+        (own->flags & ~(uint32_t)(SAVEPOINT_OPEN_MUST_EXIST | SAVEPOINT_OPEN_NEW_ROOT)) != 0 ||
+        own->profile > SAVEPOINT_PROFILE_FAST) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "open",
+                               "compression %d, flags %#x or profile %u are not known", own->compression, own->flags,
+                               own->profile);
     }
     const char *forced = own->watch != NULL ? own->watch : getenv("SAVEPOINT_WATCH");
     snprintf(session->watch_name, sizeof session->watch_name, "%s", forced != NULL ? forced : "");

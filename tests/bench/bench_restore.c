@@ -1,101 +1,40 @@
-/* bench_restore.c - what it costs to bring a snapshot back: into fresh memory, and in place */
+/* bench_restore.c - what it costs to bring a snapshot back: into fresh memory, in place, page by page, late */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "harness.h"
+#include "image.h"
 #include "packed.h"
-#include "raw.h"
-#include "workload.h"
+#include "restore_history.h"
+#include "threads.h"
 
-enum { DELTAS = 20, MIB = 1 << 20 };
+enum { DELTAS = 20, LATE_DELTAS = 2000, MIB = 1 << 20 };
 
-struct run {
+struct run { /* the archive of one profile, restored as a whole */
     struct bench *bench;
-    struct workload workload;
-    size_t bytes;
-    char path[BENCH_PATH_BYTES];
-    struct savepoint_id oldest, newest;
-    uint64_t oldest_content, newest_content; /* what the state hashes to then */
-    uint64_t *differing;                     /* numbers of the pages that differ between the two */
-    uint64_t differing_pages;
+    struct restore_history history;
     struct packed all, back, forth; /* the floors: the newest state, and the differing pages of either */
-    struct savepoint *session;
-    uint8_t *memory;
-    bool huge; /* the library's region lies in huge pages, so the floor's does */
+    char image[BENCH_PATH_BYTES];   /* the floor of the fast profile */
+    uint8_t *resident;              /* where it is read to */
+    bool huge;                      /* the library's region lies in huge pages, so the floor's does */
     uint64_t sink;
     struct bench_samples fresh, fresh_floor, in_place[2], in_place_floor[2]; /* [0]: back, [1]: forth */
 };
 
-/* ---- the history */
-
-static enum savepoint_status open_session(struct run *run)
+static bool is_fast(const struct run *run)
 {
-    struct savepoint_error error;
-    void *memory;
-    bench_need(savepoint_open(&run->session, run->path, NULL, &error), &error);
-    bench_need(savepoint_map(run->session, &memory, "state", run->bytes, NULL, &error), &error);
-    enum savepoint_status status = savepoint_resume(run->session, NULL, &error);
-    bench_need(status == SAVEPOINT_EMPTY ? SAVEPOINT_OK : status, &error);
-    run->memory = memory;
-    return status;
+    return run->history.profile == SAVEPOINT_PROFILE_FAST;
 }
 
-static void close_session(struct run *run)
-{
-    struct savepoint_error error;
-    bench_need(savepoint_close(run->session, &error), &error);
-}
-
-static struct savepoint_id take(struct run *run)
-{
-    struct savepoint_snapshot snapshot;
-    struct savepoint_error error;
-    bench_need(savepoint_take(run->session, NULL, NULL, &error), &error);
-    bench_need(savepoint_wait(run->session, 0, &snapshot, &error), &error);
-    return snapshot.id;
-}
-
-static uint64_t hash_content(const struct run *run)
-{
-    uint64_t hash = 0;
-    for (size_t at = 0; at < run->bytes; at += WORKLOAD_PAGE_BYTES) {
-        hash = hash * UINT64_C(0x9e3779b97f4a7c15) + raw_hash_page(run->memory + at);
-    }
-    return hash;
-}
-
-/* Takes the deltas, and lists the pages that they change. */
-static void take_deltas(struct run *run)
-{
-    const uint64_t pages = run->workload.shape.pages;
-    bool *changed = calloc((size_t)pages, sizeof *changed);
-    run->differing = calloc((size_t)pages, sizeof *run->differing);
-    if (changed == NULL || run->differing == NULL) {
-        bench_fail("no memory for a list of pages");
-    }
-    for (int i = 0; i < DELTAS; i++) {
-        workload_next(&run->workload);
-        workload_apply(&run->workload, run->memory);
-        run->newest = take(run);
-        for (uint64_t k = 0; k < run->workload.shape.changed_pages; k++) {
-            changed[run->workload.changed[k]] = true;
-        }
-    }
-    for (uint64_t page = 0; page < pages; page++) {
-        if (changed[page]) {
-            run->differing[run->differing_pages++] = page;
-        }
-    }
-    free(changed);
-}
+/* ---- the history and its floors */
 
 static void pack_all(struct run *run)
 {
-    const uint64_t pages = run->workload.shape.pages;
+    const uint64_t pages = run->history.workload.shape.pages;
     uint64_t *numbers = calloc((size_t)pages, sizeof *numbers);
     if (numbers == NULL) {
         bench_fail("no memory for a list of pages");
@@ -103,30 +42,43 @@ static void pack_all(struct run *run)
     for (uint64_t page = 0; page < pages; page++) {
         numbers[page] = page;
     }
-    packed_make(&run->all, run->memory, numbers, pages);
+    packed_make(&run->all, run->history.memory, numbers, pages);
     free(numbers);
 }
 
-static void make_history(struct run *run)
+static void make_history(struct run *run, size_t bytes)
 {
-    const struct workload_shape *shape = &run->workload.shape;
-    if (open_session(run) != SAVEPOINT_EMPTY) {
-        bench_fail("%s is not new", run->path);
+    struct restore_history *history = &run->history;
+    bench_path(run->bench, history->path, is_fast(run) ? "fast.svp" : "restore.svp");
+    restore_history_begin(history, bytes, bytes / WORKLOAD_PAGE_BYTES / 100);
+    restore_history_go_on(history, DELTAS);
+    if (is_fast(run)) {
+        bench_path(run->bench, run->image, "fast.raw");
+        image_write(run->image, history->memory, bytes);
+        run->resident = bench_memory(bytes);
+    } else {
+        pack_all(run);
+        packed_make(&run->forth, history->memory, history->differing, history->differing_pages);
     }
-    workload_fill(run->memory, shape, 0, shape->pages);
-    run->oldest = take(run);
-    run->oldest_content = hash_content(run);
-    take_deltas(run);
-    run->newest_content = hash_content(run);
-    pack_all(run);
-    packed_make(&run->forth, run->memory, run->differing, run->differing_pages);
-    close_session(run);
+    restore_history_close(history);
 }
 
-static void check_content(const struct run *run, uint64_t wanted)
+static void close_run(struct run *run)
 {
-    if (hash_content(run) != wanted) {
-        bench_fail("what was restored is not what was taken");
+    packed_free(&run->all);
+    packed_free(&run->back);
+    packed_free(&run->forth);
+    if (run->resident != NULL) {
+        bench_unmap(run->resident, run->history.bytes);
+        unlink(run->history.path);
+        unlink(run->image);
+    }
+    restore_history_free(&run->history);
+    bench_clear(&run->fresh);
+    bench_clear(&run->fresh_floor);
+    for (int forth = 0; forth < 2; forth++) {
+        bench_clear(&run->in_place[forth]);
+        bench_clear(&run->in_place_floor[forth]);
     }
 }
 
@@ -158,25 +110,30 @@ static bool lies_in_huge_pages(const void *start)
 static void restore_fresh(struct run *run)
 {
     double wall = bench_wall_ms();
-    open_session(run);
+    restore_history_open(&run->history);
     bench_add(&run->fresh, bench_wall_ms() - wall);
-    check_content(run, run->newest_content);
+    restore_history_check(&run->history, run->history.newest_content);
     if (run->fresh.count == 1) {
-        run->huge = lies_in_huge_pages(run->memory);
+        run->huge = lies_in_huge_pages(run->history.memory);
     }
-    close_session(run);
+    restore_history_close(&run->history);
 }
 
-static void decode_fresh(struct run *run)
+static void floor_fresh(struct run *run)
 {
+    const size_t bytes = run->history.bytes;
     double wall = bench_wall_ms();
-    uint8_t *memory = bench_fresh(run->bytes);
+    uint8_t *memory = bench_fresh(bytes);
     if (run->huge) {
-        (void)madvise(memory, run->bytes, MADV_HUGEPAGE);
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
     }
-    run->sink ^= packed_decode(&run->all, memory);
+    if (is_fast(run)) {
+        image_read(run->image, memory, bytes, run->history.threads);
+    } else {
+        run->sink ^= packed_decode(&run->all, memory, run->history.threads);
+    }
     bench_add(&run->fresh_floor, bench_wall_ms() - wall);
-    bench_unmap(memory, run->bytes);
+    bench_unmap(memory, bytes);
 }
 
 static void measure_fresh(struct run *run)
@@ -184,9 +141,9 @@ static void measure_fresh(struct run *run)
     for (int pair = 0; pair < run->bench->pairs; pair++) {
         if (pair % 2 == 0) {
             restore_fresh(run);
-            decode_fresh(run);
+            floor_fresh(run);
         } else {
-            decode_fresh(run);
+            floor_fresh(run);
             restore_fresh(run);
         }
     }
@@ -196,39 +153,112 @@ static void measure_fresh(struct run *run)
 
 static void restore_in_place(struct run *run, int forth)
 {
-    struct savepoint_error error;
+    struct restore_history *history = &run->history;
     double wall = bench_wall_ms();
-    bench_need(savepoint_restore(run->session, forth ? &run->newest : &run->oldest, NULL, &error), &error);
+    restore_history_restore(history, forth ? &history->newest : &history->oldest);
     bench_add(&run->in_place[forth], bench_wall_ms() - wall);
-    check_content(run, forth ? run->newest_content : run->oldest_content);
+    restore_history_check(history, forth ? history->newest_content : history->oldest_content);
 }
 
-static void decode_in_place(struct run *run, int forth)
+static void floor_in_place(struct run *run, int forth)
 {
     double wall = bench_wall_ms();
-    run->sink ^= packed_decode(forth ? &run->forth : &run->back, NULL);
+    if (is_fast(run)) {
+        image_read(run->image, run->resident, run->history.bytes, run->history.threads);
+    } else {
+        run->sink ^= packed_decode(forth ? &run->forth : &run->back, NULL, run->history.threads);
+    }
     bench_add(&run->in_place_floor[forth], bench_wall_ms() - wall);
 }
 
 static void measure_in_place(struct run *run)
 {
-    struct savepoint_error error;
-    open_session(run);
-    bench_need(savepoint_restore(run->session, &run->oldest, NULL, &error), &error);
-    packed_make(&run->back, run->memory, run->differing, run->differing_pages);
-    bench_need(savepoint_restore(run->session, &run->newest, NULL, &error), &error);
+    struct restore_history *history = &run->history;
+    restore_history_open(history);
+    restore_history_restore(history, &history->oldest);
+    if (!is_fast(run)) {
+        packed_make(&run->back, history->memory, history->differing, history->differing_pages);
+    }
+    restore_history_restore(history, &history->newest);
     for (int pair = 0; pair < run->bench->pairs; pair++) {
         for (int forth = 0; forth < 2; forth++) {
             if (pair % 2 == 0) {
                 restore_in_place(run, forth);
-                decode_in_place(run, forth);
+                floor_in_place(run, forth);
             } else {
-                decode_in_place(run, forth);
+                floor_in_place(run, forth);
                 restore_in_place(run, forth);
             }
         }
     }
-    close_session(run);
+    restore_history_close(history);
+}
+
+/* ---- one page of one snapshot */
+
+static void measure_lazy_read(struct run *run, struct bench_samples *values)
+{
+    uint64_t random = 1;
+    for (int i = 0; i < 10 * run->bench->pairs; i++) {
+        struct savepoint_archive *archive;
+        struct savepoint_snapshot snapshot;
+        struct savepoint_error error;
+        char expression[16], page[WORKLOAD_PAGE_BYTES];
+        uint64_t number = workload_random(&random) % run->history.workload.shape.pages;
+        snprintf(expression, sizeof expression, "HEAD~%u", (unsigned)(workload_random(&random) % (DELTAS + 1)));
+        double wall = bench_wall_ms();
+        bench_need(savepoint_archive_open(&archive, run->history.path, &error), &error);
+        bench_need(savepoint_archive_find(archive, &snapshot, expression, &error), &error);
+        bench_need(savepoint_archive_read(archive, page, &snapshot, "state", number * WORKLOAD_PAGE_BYTES, sizeof page,
+                                          &error),
+                   &error);
+        savepoint_archive_close(archive);
+        bench_add(values, bench_wall_ms() - wall);
+    }
+}
+
+/* ---- after many snapshots */
+
+static void measure_resume(struct restore_history *history, struct bench_samples *values)
+{
+    double wall = bench_wall_ms();
+    restore_history_open(history);
+    bench_add(values, bench_wall_ms() - wall);
+    restore_history_check(history, history->newest_content);
+    restore_history_close(history);
+}
+
+static void make_late(struct bench *bench, struct restore_history *late, size_t bytes, unsigned snapshots)
+{
+    late->threads = threads_default();
+    bench_path(bench, late->path, snapshots == DELTAS ? "early.svp" : "late.svp");
+    restore_history_begin(late, bytes, bytes / WORKLOAD_PAGE_BYTES / 100);
+    restore_history_go_on(late, snapshots);
+    restore_history_close(late);
+}
+
+static void run_late(struct bench *bench)
+{
+    char name[BENCH_NAME_BYTES];
+    const size_t bytes = (size_t)bench_bytes(bench, UINT64_C(64) * MIB);
+    struct restore_history early = { .bytes = 0 }, late = { .bytes = 0 };
+    struct bench_samples values = { .count = 0 }, floors = { .count = 0 };
+    bench_name_case(name, bytes, "1% 64B, 2000 to 20");
+    if (!bench_wants(bench, name)) {
+        return;
+    }
+    make_late(bench, &early, bytes, DELTAS);
+    make_late(bench, &late, bytes, LATE_DELTAS);
+    for (int pair = 0; pair < bench->pairs; pair++) {
+        measure_resume(pair % 2 == 0 ? &late : &early, pair % 2 == 0 ? &values : &floors);
+        measure_resume(pair % 2 == 0 ? &early : &late, pair % 2 == 0 ? &floors : &values);
+    }
+    const struct bench_row row = { name, "savepoint", "after_2000", "ms", &values, &floors, 1.5 };
+    bench_print(bench, &row);
+    restore_history_free(&early);
+    restore_history_free(&late);
+    bench_clear(&values);
+    bench_clear(&floors);
 }
 
 /* ---- rows */
@@ -236,7 +266,7 @@ static void measure_in_place(struct run *run)
 static void print_pair(const struct run *run, const char *case_name, const char *metric,
                        const struct bench_samples *values, const struct bench_samples *floors)
 {
-    const struct bench_row row = { case_name, "savepoint", metric, "ms", values, floors, 2.0 };
+    const struct bench_row row = { case_name, "savepoint", metric, "ms", values, floors, is_fast(run) ? 1.3 : 1.2 };
     const struct bench_row floor_row = { case_name, "raw", metric, "ms", floors, NULL, 0 };
     if (bench_wants(run->bench, case_name)) {
         bench_print(run->bench, &row);
@@ -244,62 +274,79 @@ static void print_pair(const struct run *run, const char *case_name, const char 
     }
 }
 
-static void run_cases(struct run *run)
+/* What the fast profile pays with: the archive beside the state. */
+static void print_size(const struct run *run, const char *case_name)
 {
-    char fresh[BENCH_NAME_BYTES], in_place[2][BENCH_NAME_BYTES];
-    bench_name_case(fresh, run->bytes, "1% 64B, 20 deltas");
-    bench_name_case(in_place[0], run->bytes, "1% 64B, 20 back");
-    bench_name_case(in_place[1], run->bytes, "1% 64B, 20 forth");
-    const bool wants_fresh = bench_wants(run->bench, fresh);
-    const bool wants_in_place = bench_wants(run->bench, in_place[0]) || bench_wants(run->bench, in_place[1]);
-    if (wants_fresh || wants_in_place) {
-        make_history(run);
+    struct stat about;
+    struct bench_samples value = { .count = 0 }, floor = { .count = 0 };
+    if (stat(run->history.path, &about) != 0) {
+        bench_fail("%s is gone", run->history.path);
     }
-    if (wants_fresh) {
-        measure_fresh(run);
-        print_pair(run, fresh, "fresh", &run->fresh, &run->fresh_floor);
-    }
-    if (wants_in_place) {
-        measure_in_place(run);
-        print_pair(run, in_place[0], "in_place", &run->in_place[0], &run->in_place_floor[0]);
-        print_pair(run, in_place[1], "in_place", &run->in_place[1], &run->in_place_floor[1]);
-    }
+    bench_add(&value, (double)about.st_size / MIB);
+    bench_add(&floor, (double)run->history.bytes / MIB);
+    const struct bench_row row = { case_name, "savepoint", "fast_archive", "MiB", &value, &floor, 0 };
+    bench_print(run->bench, &row);
+    bench_clear(&value);
+    bench_clear(&floor);
 }
 
-static void close_run(struct run *run)
+static void print_lazy_read(struct run *run, const char *case_name)
 {
-    packed_free(&run->all);
-    packed_free(&run->back);
-    packed_free(&run->forth);
-    free(run->differing);
-    workload_close(&run->workload);
-    bench_clear(&run->fresh);
-    bench_clear(&run->fresh_floor);
-    for (int forth = 0; forth < 2; forth++) {
-        bench_clear(&run->in_place[forth]);
-        bench_clear(&run->in_place_floor[forth]);
+    struct bench_samples values = { .count = 0 };
+    const struct bench_row row = { case_name, "savepoint", "lazy_read", "ms", &values, NULL, 0 };
+    measure_lazy_read(run, &values);
+    bench_print(run->bench, &row);
+    bench_clear(&values);
+}
+
+static void run_profile(struct bench *bench, enum savepoint_profile profile)
+{
+    char fresh[BENCH_NAME_BYTES], in_place[2][BENCH_NAME_BYTES], page[BENCH_NAME_BYTES];
+    struct run run = { .bench = bench, .history = { .profile = profile, .threads = threads_default() } };
+    const bool fast = is_fast(&run);
+    const size_t bytes = (size_t)bench_bytes(bench, UINT64_C(1024) * MIB);
+    bench_name_case(fresh, bytes, fast ? "fast, 20 deltas" : "1% 64B, 20 deltas");
+    bench_name_case(in_place[0], bytes, fast ? "fast, 20 back" : "1% 64B, 20 back");
+    bench_name_case(in_place[1], bytes, fast ? "fast, 20 forth" : "1% 64B, 20 forth");
+    bench_name_case(page, bytes, "1% 64B, one page");
+    const bool wants_fresh = bench_wants(bench, fresh);
+    const bool wants_in_place = bench_wants(bench, in_place[0]) || bench_wants(bench, in_place[1]);
+    const bool wants_page = !fast && bench_wants(bench, page);
+    if (wants_fresh || wants_in_place || wants_page) {
+        make_history(&run, bytes);
     }
+    if (wants_fresh) {
+        measure_fresh(&run);
+        print_pair(&run, fresh, fast ? "fast_fresh" : "fresh", &run.fresh, &run.fresh_floor);
+    }
+    if (wants_fresh && fast) {
+        print_size(&run, fresh);
+    }
+    if (wants_in_place) {
+        measure_in_place(&run);
+        for (int forth = 0; forth < 2; forth++) {
+            print_pair(&run, in_place[forth], fast ? "fast_in_place" : "in_place", &run.in_place[forth],
+                       &run.in_place_floor[forth]);
+        }
+    }
+    if (wants_page) {
+        print_lazy_read(&run, page);
+    }
+    close_run(&run);
 }
 
 int main(int argc, char **argv)
 {
     static const struct bench_setup setup = {
         .name = "restore",
-        .summary = "what it costs to bring a snapshot back: into fresh memory, and in place",
+        .summary = "what it costs to bring a snapshot back: into fresh memory, in place, page by page, late",
         .pairs = 30,
     };
     struct bench bench;
-    struct run run = { .bench = &bench };
     bench_begin(&bench, &setup, argc, argv);
-    run.bytes = (size_t)bench_bytes(&bench, UINT64_C(1024) * MIB);
-    const uint64_t pages = run.bytes / WORKLOAD_PAGE_BYTES;
-    const struct workload_shape shape = { .seed = 1, .pages = pages, .changed_pages = pages / 100 };
-    if (!workload_open(&run.workload, &shape)) {
-        bench_fail("no memory for a workload");
-    }
-    bench_path(&bench, run.path, "restore.svp");
-    run_cases(&run);
-    close_run(&run);
+    run_profile(&bench, SAVEPOINT_PROFILE_SMALL);
+    run_profile(&bench, SAVEPOINT_PROFILE_FAST);
+    run_late(&bench);
     bench_end(&bench);
     return 0;
 }

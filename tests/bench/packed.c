@@ -7,6 +7,7 @@
 
 #include "harness.h"
 #include "raw.h"
+#include "threads.h"
 #include "workload.h"
 
 enum { BLOCK_PAGES = 64, BLOCK_BYTES = BLOCK_PAGES * WORKLOAD_PAGE_BYTES, LEVEL = 1 };
@@ -30,8 +31,8 @@ void packed_make(struct packed *packed, const uint8_t *state, const uint64_t *nu
     ZSTD_CCtx *context = ZSTD_createCCtx();
     packed->capacity = blocks * ZSTD_compressBound(BLOCK_BYTES);
     packed->bytes = bench_fresh(packed->capacity);
-    packed->block_bytes = calloc(blocks, sizeof *packed->block_bytes);
-    if (context == NULL || packed->block_bytes == NULL) {
+    packed->block_ends = calloc(blocks, sizeof *packed->block_ends);
+    if (context == NULL || packed->block_ends == NULL) {
         bench_fail("no memory for packed pages");
     }
     size_t end = 0;
@@ -46,8 +47,8 @@ void packed_make(struct packed *packed, const uint8_t *state, const uint64_t *nu
         if (ZSTD_isError(stored)) {
             bench_fail("zstd: %s", ZSTD_getErrorName(stored));
         }
-        packed->block_bytes[block] = stored;
         end += stored;
+        packed->block_ends[block] = end;
     }
     ZSTD_freeCCtx(context);
     bench_unmap(gathered, BLOCK_BYTES);
@@ -58,27 +59,53 @@ void packed_free(struct packed *packed)
     if (packed->bytes != NULL) {
         bench_unmap(packed->bytes, packed->capacity);
     }
-    free(packed->block_bytes);
+    free(packed->block_ends);
 }
 
-uint64_t packed_decode(const struct packed *packed, uint8_t *to)
+struct decoding {
+    const struct packed *packed;
+    uint8_t *to;
+    unsigned threads;
+    uint64_t all[THREADS_MAX];
+};
+
+static uint64_t decode_block(const struct packed *packed, size_t block, uint8_t *pages, ZSTD_DCtx *context)
 {
-    static uint8_t resident[BLOCK_BYTES];
-    ZSTD_DCtx *context = ZSTD_createDCtx();
-    const uint8_t *from = packed->bytes;
+    const size_t start = block > 0 ? packed->block_ends[block - 1] : 0;
+    const uint64_t count = pages_of(packed, block);
+    const size_t bytes = (size_t)count * WORKLOAD_PAGE_BYTES;
     uint64_t all = 0;
-    for (size_t block = 0; block < count_blocks(packed); block++) {
-        uint8_t *pages = to != NULL ? to + block * BLOCK_BYTES : resident;
-        const uint64_t count = pages_of(packed, block);
-        const size_t bytes = (size_t)count * WORKLOAD_PAGE_BYTES;
-        if (ZSTD_decompressDCtx(context, pages, bytes, from, packed->block_bytes[block]) != bytes) {
-            bench_fail("a packed block cannot be decoded");
-        }
-        for (uint64_t i = 0; i < count; i++) {
-            all ^= raw_hash_page(pages + i * WORKLOAD_PAGE_BYTES);
-        }
-        from += packed->block_bytes[block];
+    if (ZSTD_decompressDCtx(context, pages, bytes, packed->bytes + start, packed->block_ends[block] - start) != bytes) {
+        bench_fail("a packed block cannot be decoded");
     }
-    ZSTD_freeDCtx(context);
+    for (uint64_t i = 0; i < count; i++) {
+        all ^= raw_hash_page(pages + i * WORKLOAD_PAGE_BYTES);
+    }
+    return all;
+}
+
+/* Every so-and-so-manieth block: the kinds of pages are shared out evenly. */
+static void decode_blocks(void *context, unsigned index)
+{
+    static uint8_t resident[THREADS_MAX][BLOCK_BYTES];
+    struct decoding *decoding = context;
+    ZSTD_DCtx *unpacker = ZSTD_createDCtx();
+    uint64_t all = 0;
+    for (size_t block = index; block < count_blocks(decoding->packed); block += decoding->threads) {
+        uint8_t *pages = decoding->to != NULL ? decoding->to + block * BLOCK_BYTES : resident[index];
+        all ^= decode_block(decoding->packed, block, pages, unpacker);
+    }
+    decoding->all[index] = all;
+    ZSTD_freeDCtx(unpacker);
+}
+
+uint64_t packed_decode(const struct packed *packed, uint8_t *to, unsigned threads)
+{
+    struct decoding decoding = { .packed = packed, .to = to, .threads = threads };
+    uint64_t all = 0;
+    threads_run(threads, decode_blocks, &decoding);
+    for (unsigned i = 0; i < threads; i++) {
+        all ^= decoding.all[i];
+    }
     return all;
 }

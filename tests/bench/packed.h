@@ -9,15 +9,15 @@ struct packed {
     uint64_t pages;
     uint8_t *bytes; /* blocks of 64 pages, one behind the other */
     size_t capacity;
-    size_t *block_bytes;
+    size_t *block_ends;
 };
 
 /* Packs the pages `numbers[0..pages)` of `state` in this order, as the library packs by default. */
 void packed_make(struct packed *packed, const uint8_t *state, const uint64_t *numbers, uint64_t pages);
 void packed_free(struct packed *packed);
 
-/* Decodes all blocks to `to`, one behind the other, and hashes each page; NULL: into one resident buffer, again and
- * again. Returns something that depends on all hashes. */
-uint64_t packed_decode(const struct packed *packed, uint8_t *to);
+/* Decodes all blocks to `to`, one behind the other, and hashes each page, on several threads; `to` NULL: into one
+ * resident buffer for each thread, again and again. Returns something that depends on all hashes. */
+uint64_t packed_decode(const struct packed *packed, uint8_t *to, unsigned threads);
 
 #endif

@@ -17,6 +17,7 @@ enum { PAGE = 4096, PAGES = 4096, SNAPSHOTS = 8, CHANGED = 500, WORKERS = 4 };
 struct lab {
     char path[64];
     uint32_t noise;
+    enum savepoint_profile profile;
     struct savepoint *session;
     uint8_t *memory;
     uint8_t *models[SNAPSHOTS];
@@ -34,6 +35,7 @@ static void open_session(struct lab *lab)
     struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
     void *memory;
     options.workers = WORKERS;
+    options.profile = lab->profile;
     CHECK_OK(savepoint_open(&lab->session, lab->path, &options, NULL));
     CHECK_OK(savepoint_map(lab->session, &memory, "r", BYTES, NULL, NULL));
     lab->memory = memory;
@@ -51,9 +53,9 @@ static void change(struct lab *lab)
     }
 }
 
-static void open_lab(struct lab *lab)
+static void open_lab_of(struct lab *lab, enum savepoint_profile profile)
 {
-    *lab = (struct lab){ .noise = 5 };
+    *lab = (struct lab){ .noise = 5, .profile = profile };
     snprintf(lab->path, sizeof lab->path, "restore-workers-%ld.svp", (long)getpid());
     unlink(lab->path);
     open_session(lab);
@@ -72,6 +74,11 @@ static void open_lab(struct lab *lab)
         CHECK(lab->models[i] != NULL);
         memcpy(lab->models[i], lab->memory, BYTES);
     }
+}
+
+static void open_lab(struct lab *lab)
+{
+    open_lab_of(lab, SAVEPOINT_PROFILE_SMALL);
 }
 
 static void close_session(struct lab *lab)
@@ -99,10 +106,10 @@ static uint64_t next_number(uint64_t number)
     return number + 1 + number / 4;
 }
 
-CHECK_TEST(restore_workers, any_snapshot_comes_back_in_place_and_into_new_memory)
+static void restore_often(enum savepoint_profile profile)
 {
     struct lab lab;
-    open_lab(&lab);
+    open_lab_of(&lab, profile);
     for (unsigned i = 0; i < 40; i++) {
         unsigned target = draw(&lab) % SNAPSHOTS;
         if (i % 4 == 0) {
@@ -115,6 +122,51 @@ CHECK_TEST(restore_workers, any_snapshot_comes_back_in_place_and_into_new_memory
         CHECK_MEM(lab.memory, lab.models[target], BYTES);
     }
     close_lab(&lab);
+}
+
+CHECK_TEST(restore_workers, any_snapshot_comes_back_in_place_and_into_new_memory)
+{
+    restore_often(SAVEPOINT_PROFILE_SMALL);
+    restore_often(SAVEPOINT_PROFILE_FAST);
+}
+
+struct kinds {
+    uint64_t zero, stored, whole, delta;
+};
+
+static int count_kind(void *user, const struct savepoint_change *change)
+{
+    struct kinds *kinds = user;
+    bool stored = strcmp(change->coder, "stored") == 0;
+    kinds->zero += change->kind == SAVEPOINT_CHANGE_ZERO;
+    kinds->delta += change->kind == SAVEPOINT_CHANGE_DELTA;
+    kinds->stored += stored;
+    kinds->whole += change->kind == SAVEPOINT_CHANGE_WHOLE && !stored;
+    return 0;
+}
+
+CHECK_TEST(restore_workers, a_fast_profile_stores_whole_pages_as_they_are)
+{
+    struct lab lab;
+    struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
+    struct savepoint_archive *archive = NULL;
+    struct savepoint_snapshot snapshot;
+    struct kinds kinds = { 0 };
+    open_lab_of(&lab, SAVEPOINT_PROFILE_FAST);
+    memset(lab.memory, 7, BYTES / 8); /* would shrink to nothing */
+    CHECK_OK(savepoint_take(lab.session, NULL, NULL, NULL));
+    CHECK_OK(savepoint_wait(lab.session, 0, NULL, NULL));
+    CHECK_OK(savepoint_archive_open(&archive, lab.path, NULL));
+    enum savepoint_status status = savepoint_archive_newest(archive, &snapshot, NULL);
+    for (; status == SAVEPOINT_OK; status = savepoint_archive_previous(archive, &snapshot, NULL)) {
+        CHECK_OK(savepoint_archive_changes(archive, &snapshot, count_kind, &kinds, NULL));
+    }
+    savepoint_archive_close(archive);
+    CHECK(kinds.stored > PAGES / 2 && kinds.delta > 0);
+    CHECK_EQ(kinds.whole, 0);
+    close_lab(&lab);
+    options.profile = SAVEPOINT_PROFILE_FAST + 1;
+    CHECK_STATUS(savepoint_open(&lab.session, lab.path, &options, NULL), SAVEPOINT_INVALID);
 }
 
 CHECK_TEST(restore_workers, new_memory_that_was_written_is_not_taken_for_zeros)
