@@ -1,4 +1,4 @@
-/* packed.c - the floor of a restore: pages in zstd blocks, decoded and hashed by nothing but zstd and xxHash */
+/* packed.c - the floor of a restore, and of a take: pages in zstd blocks, by nothing but zstd and xxHash */
 #include "packed.h"
 
 #include <stdlib.h>
@@ -106,6 +106,24 @@ uint64_t packed_decode(const struct packed *packed, uint8_t *to, unsigned thread
     threads_run(threads, decode_blocks, &decoding);
     for (unsigned i = 0; i < threads; i++) {
         all ^= decoding.all[i];
+    }
+    return all;
+}
+
+uint64_t packed_size(const uint8_t *pages, uint64_t count)
+{
+    static ZSTD_CCtx *context; /* as warm as that of a session */
+    static uint8_t packed[BLOCK_BYTES + BLOCK_BYTES / 64];
+    uint64_t all = 0;
+    context = context != NULL ? context : ZSTD_createCCtx();
+    for (uint64_t first = 0; first < count; first += BLOCK_PAGES) {
+        uint64_t left = count - first < BLOCK_PAGES ? count - first : BLOCK_PAGES;
+        size_t stored = ZSTD_compressCCtx(context, packed, sizeof packed, pages + first * WORKLOAD_PAGE_BYTES,
+                                          (size_t)left * WORKLOAD_PAGE_BYTES, LEVEL);
+        if (ZSTD_isError(stored)) {
+            bench_fail("zstd: %s", ZSTD_getErrorName(stored));
+        }
+        all += stored;
     }
     return all;
 }

@@ -1,4 +1,4 @@
-/* packed.h - the floor of a restore: pages in zstd blocks, decoded and hashed by nothing but zstd and xxHash */
+/* packed.h - the floor of a restore, and of a take: pages in zstd blocks, by nothing but zstd and xxHash */
 #ifndef PACKED_H
 #define PACKED_H
 
@@ -15,6 +15,9 @@ struct packed {
 /* Packs the pages `numbers[0..pages)` of `state` in this order, as the library packs by default. */
 void packed_make(struct packed *packed, const uint8_t *state, const uint64_t *numbers, uint64_t pages);
 void packed_free(struct packed *packed);
+
+/* What these pages take, packed in blocks as the library packs them; the blocks are not kept. */
+uint64_t packed_size(const uint8_t *pages, uint64_t count);
 
 /* Decodes all blocks to `to`, one behind the other, and hashes each page, on several threads; `to` NULL: into one
  * resident buffer for each thread, again and again. Returns something that depends on all hashes. */
