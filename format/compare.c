@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-enum { WORD = 8, STRIDE = 64 };
+#include "format/bytes.h"
+
+enum { WORD = 8, LINE = 64, LINES = SVP_PAGE_BYTES / LINE };
 enum { JOIN_GAP = 4 }; /* a run costs about three bytes of list: shorter gaps are cheaper as equal bytes */
 
 bool svp_all_zero(const uint8_t *page)
@@ -13,51 +15,69 @@ bool svp_all_zero(const uint8_t *page)
     return memcmp(page, zeros, WORD) == 0 && memcmp(page, page + WORD, SVP_PAGE_BYTES - WORD) == 0;
 }
 
-static void add_byte(struct svp_changes *changes, uint32_t offset)
+/* Bit i: line i differs. All lines are read, with no jump that depends on them: guessing wrong would cost more. */
+static uint64_t differing_lines(const uint8_t *before, const uint8_t *after)
+{
+    uint64_t lines = 0;
+    for (uint32_t line = 0; line < LINES; line++) {
+        lines |= (uint64_t)(memcmp(before + line * LINE, after + line * LINE, LINE) != 0) << line;
+    }
+    return lines;
+}
+
+/* Bit i: byte i of a line differs. */
+static uint64_t differing_bytes(const uint8_t *before, const uint8_t *after)
+{
+    const uint64_t low_bits = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    uint64_t bytes = 0;
+    for (uint32_t at = 0; at < LINE; at += WORD) {
+        uint64_t difference = svp_load64(before + at) ^ svp_load64(after + at);
+        if (difference == 0) {
+            continue;
+        }
+        uint64_t tops = (((difference & low_bits) + low_bits) | difference) & ~low_bits; /* one bit a differing byte */
+        bytes |= ((tops >> 7) * UINT64_C(0x0102040810204080) >> 56) << at;               /* gathered into one byte */
+    }
+    return bytes;
+}
+
+static void add_run(struct svp_changes *changes, uint32_t offset, uint32_t bytes)
 {
     struct svp_run *last = changes->run_count > 0 ? &changes->runs[changes->run_count - 1] : NULL;
     if (last != NULL && offset <= (uint32_t)last->offset + last->bytes + JOIN_GAP) {
-        uint32_t bytes = offset + 1 - last->offset;
-        changes->changed_bytes += bytes - last->bytes;
-        last->bytes = (uint16_t)bytes;
+        uint32_t joined = offset + bytes - last->offset;
+        changes->changed_bytes += joined - last->bytes;
+        last->bytes = (uint16_t)joined;
     } else if (changes->run_count < SVP_RUNS_MAX) {
-        changes->runs[changes->run_count++] = (struct svp_run){ (uint16_t)offset, 1 };
-        changes->changed_bytes++;
+        changes->runs[changes->run_count++] = (struct svp_run){ (uint16_t)offset, (uint16_t)bytes };
+        changes->changed_bytes += bytes;
     } else {
         changes->dense = true;
     }
 }
 
-static void compare_word(struct svp_changes *changes, const uint8_t *before, const uint8_t *after, uint32_t offset)
+static void add_line(struct svp_changes *changes, uint32_t offset, uint64_t bytes)
 {
-    uint64_t old_word;
-    uint64_t new_word;
-    memcpy(&old_word, before + offset, WORD);
-    memcpy(&new_word, after + offset, WORD);
-    if (old_word == new_word) {
-        return;
-    }
-    for (uint32_t i = 0; i < WORD; i++) {
-        if (before[offset + i] != after[offset + i]) {
-            add_byte(changes, offset + i);
-        }
+    while (bytes != 0) {
+        uint32_t start = (uint32_t)__builtin_ctzll(bytes);
+        uint64_t rest = bytes >> start;
+        uint32_t count = rest == UINT64_MAX ? LINE : (uint32_t)__builtin_ctzll(~rest);
+        add_run(changes, offset + start, count);
+        bytes = start + count < LINE ? rest >> count << (start + count) : 0;
     }
 }
 
 void svp_compare(struct svp_changes *changes, const uint8_t *before, const uint8_t *after)
 {
+    uint64_t lines = differing_lines(before, after);
     changes->all_zero = svp_all_zero(after);
+    changes->same = lines == 0;
     changes->dense = false;
     changes->run_count = 0;
     changes->changed_bytes = 0;
-    for (uint32_t stride = 0; stride < SVP_PAGE_BYTES && !changes->dense; stride += STRIDE) {
-        if (memcmp(before + stride, after + stride, STRIDE) == 0) {
-            continue;
-        }
-        for (uint32_t word = 0; word < STRIDE; word += WORD) {
-            compare_word(changes, before, after, stride + word);
-        }
+    for (; lines != 0 && !changes->dense; lines &= lines - 1) {
+        uint32_t at = (uint32_t)__builtin_ctzll(lines) * LINE;
+        add_line(changes, at, differing_bytes(before + at, after + at));
         changes->dense = changes->dense || changes->changed_bytes > SVP_CHANGED_BYTES_MAX;
     }
-    changes->same = changes->run_count == 0;
 }

@@ -17,6 +17,10 @@ void svp_vm_unmap(uintptr_t address, size_t bytes);
 /* Makes memory that is about to be written resident in one step rather than fault by fault. Best effort: nothing
  * depends on it but speed, and contents stay as they are. */
 void svp_vm_populate(uintptr_t address, size_t bytes);
+/* Asks for large pages where they fit: fewer faults and look-ups, but slow to come by where the host of a virtual
+ * machine has taken them back. Splits the mapping the range lies in: of those a process has a limited number. Best
+ * effort too. */
+void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes);
 
 /* The window mapped regions are placed in by default; the start can be set by the environment variable
  * SAVEPOINT_MAP_BASE. 0: that is set, and is no multiple of 64 KiB. */

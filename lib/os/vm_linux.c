@@ -69,6 +69,11 @@ void svp_vm_populate(uintptr_t address, size_t bytes)
     madvise((void *)address, bytes, MADV_POPULATE_WRITE); /* Linux 5.14; older ones refuse and fault page by page */
 }
 
+void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes)
+{
+    madvise((void *)address, bytes, MADV_HUGEPAGE); /* a kernel without them refuses, and gives small ones */
+}
+
 uintptr_t svp_vm_usual_base(void)
 {
     return (uintptr_t)MAP_BASE;

@@ -53,8 +53,14 @@ void svp_vm_unmap(uintptr_t address, size_t bytes)
     munmap((void *)address, bytes);
 }
 
-/* Programs cannot ask for it here. */
+/* Programs can ask for neither here. */
 void svp_vm_populate(uintptr_t address, size_t bytes)
+{
+    (void)address;
+    (void)bytes;
+}
+
+void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes)
 {
     (void)address;
     (void)bytes;

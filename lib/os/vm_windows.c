@@ -48,8 +48,14 @@ void svp_vm_unmap(uintptr_t address, size_t bytes)
     VirtualFree((void *)address, 0, MEM_RELEASE);
 }
 
-/* Windows cannot. */
+/* Windows can do neither for memory that is paged. */
 void svp_vm_populate(uintptr_t address, size_t bytes)
+{
+    (void)address;
+    (void)bytes;
+}
+
+void svp_vm_prefer_large_pages(uintptr_t address, size_t bytes)
 {
     (void)address;
     (void)bytes;

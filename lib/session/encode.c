@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "format/memory.h"
+#include "os/vm.h"
 #include "status.h"
 
 /* A batch is what one look at a page has to unpack, and what shares one header: whichever of these it reaches first. */
 enum { BATCH_PAGES = 256, BATCH_BYTES = 64 * SVP_PAGE_BYTES };
+enum { LARGE_SHADOW_PAGES_MAX = 1 << 20 }; /* 4 GiB */
 
 bool svp_encode_open(struct svp_encoder *encoder, int compression_level)
 {
@@ -126,6 +128,19 @@ choose(struct svp_page_state *state, const struct svp_changes *changes, bool no_
     return coder == &svp_coder_whole && fast ? &svp_coder_stored : coder;
 }
 
+/* The shadow becomes the staged page. Only what changed is written: the rest of it need not leave the cache again. */
+static void update_shadow(uint8_t *shadow, const uint8_t *staged, const struct svp_changes *changes)
+{
+    if (changes->dense) {
+        memcpy(shadow, staged, SVP_PAGE_BYTES);
+        return;
+    }
+    for (uint32_t i = 0; i < changes->run_count; i++) {
+        const struct svp_run *run = &changes->runs[i];
+        memcpy(shadow + run->offset, staged + run->offset, run->bytes);
+    }
+}
+
 static enum savepoint_status encode_page(struct savepoint *session, struct svp_region *region, uint64_t page,
                                          const uint8_t *staged, bool no_base, struct savepoint_error *error)
 {
@@ -142,7 +157,7 @@ static enum savepoint_status encode_page(struct savepoint *session, struct svp_r
     struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
     struct svp_batch *batch = session->encoder.batches[coder->id];
     svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, shadow, &changes);
-    memcpy(shadow, staged, SVP_PAGE_BYTES);
+    update_shadow(shadow, staged, &changes);
     svp_tree_update(&region->tree, page, &hash);
     bool full = batch->count == BATCH_PAGES || batch->lists.count + batch->bytes.count >= BATCH_BYTES;
     return full ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
@@ -156,6 +171,16 @@ static void note_hot(struct svp_encoder *encoder, const struct svp_chunk *chunk,
     encoder->compared_in_vain += unarmed && !changed;
 }
 
+/* The first snapshot of a history fills the shadows. In large pages each take costs a quarter less ever after; but then
+ * they may become as large as the regions, even where most is zeros: too much to ask of a large, sparse one. */
+static void expect_shadow(const struct svp_encoder *encoder)
+{
+    const struct svp_region *region = encoder->region;
+    if (encoder->depth == 1 && region->pages <= LARGE_SHADOW_PAGES_MAX) {
+        svp_vm_prefer_large_pages((uintptr_t)region->shadow, (size_t)region->pages * SVP_PAGE_BYTES);
+    }
+}
+
 enum savepoint_status
 svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struct savepoint_error *error)
 {
@@ -163,6 +188,7 @@ svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struc
     if (session->encoder.region != chunk->region) {
         status = svp_encode_flush(session, error);
         session->encoder.region = chunk->region;
+        expect_shadow(&session->encoder);
     }
     for (uint32_t i = 0; status == SAVEPOINT_OK && i < chunk->count; i++) {
         bool no_base = (chunk->no_base >> i & 1) != 0;

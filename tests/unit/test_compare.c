@@ -60,6 +60,39 @@ CHECK_TEST(compare, every_single_byte_counts)
     }
 }
 
+/* Wherever a run lies among the words and lines that are compared at once, it is one run. */
+CHECK_TEST(compare, a_run_of_any_length_anywhere_is_one_run)
+{
+    static const uint32_t lengths[] = { 1, 7, 8, 9, 63, 64, 65, 128, 200 };
+    static uint8_t before[SVP_PAGE_BYTES];
+    static uint8_t after[SVP_PAGE_BYTES];
+    struct svp_changes changes;
+    for (size_t k = 0; k < sizeof lengths / sizeof lengths[0]; k++) {
+        for (uint32_t offset = 0; offset + lengths[k] <= SVP_PAGE_BYTES; offset++) {
+            memset(after + offset, 1 + (int)offset % 255, lengths[k]);
+            svp_compare(&changes, before, after);
+            CHECK(changes.run_count == 1 && changes.runs[0].offset == offset && changes.runs[0].bytes == lengths[k]);
+            memset(after + offset, 0, lengths[k]);
+        }
+    }
+}
+
+CHECK_TEST(compare, runs_are_joined_over_at_most_four_bytes)
+{
+    static uint8_t before[SVP_PAGE_BYTES];
+    static uint8_t after[SVP_PAGE_BYTES];
+    struct svp_changes changes;
+    for (uint32_t gap = 1; gap < 80; gap++) {
+        for (uint32_t offset = 0; offset + gap + 1 < SVP_PAGE_BYTES; offset++) {
+            after[offset] = after[offset + gap + 1] = 1;
+            svp_compare(&changes, before, after);
+            CHECK_EQ(changes.run_count, gap <= 4 ? 1 : 2);
+            CHECK_EQ(changes.changed_bytes, gap <= 4 ? gap + 2 : 2);
+            after[offset] = after[offset + gap + 1] = 0;
+        }
+    }
+}
+
 CHECK_TEST(compare, random_changes_agree_with_the_oracle)
 {
     static uint8_t before[SVP_PAGE_BYTES];
