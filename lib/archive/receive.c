@@ -109,10 +109,10 @@ static void place_commit(struct svp_receive *receive, struct svp_commit *commit)
     uint32_t no_head = receive->was_empty ? 0 : SVP_COMMIT_NO_HEAD;
     commit->parent = parent_of(receive, commit);
     commit->base = receive->base.commit;
-    commit->previous = append->end.newest_commit;
+    commit->previous = append->tail.end.newest_commit;
     commit->regions = receive->regions;
     commit->metadata = receive->metadata;
-    commit->transaction_start = append->committed_bytes;
+    commit->transaction_start = append->tail.committed_bytes;
     commit->pages_stored = receive->recode.pages_stored;
     commit->delta_bytes = receive->recode.delta_bytes;
     commit->key_bytes = receive->recode.key_bytes;
@@ -163,7 +163,7 @@ static enum savepoint_status write_commit(struct svp_receive *receive)
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    struct svp_end end = append->end;
+    struct svp_end end = append->tail.end;
     end.newest_commit = offset;
     end.head = receive->was_empty ? offset : end.head;
     end.newest_regions = commit.regions > end.newest_regions ? commit.regions : end.newest_regions;
@@ -292,7 +292,7 @@ static enum savepoint_status run(struct svp_receive *receive, const char *path)
         receive->error->os_code = os_code;
     }
     if (opened) {
-        bool empty = !receive->append.has_end;
+        bool empty = !receive->append.tail.has_end;
         enum savepoint_status closed =
             svp_append_close(&receive->append, status == SAVEPOINT_OK ? receive->error : NULL);
         status = status != SAVEPOINT_OK ? status : closed;

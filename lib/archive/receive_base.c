@@ -18,7 +18,7 @@ static enum savepoint_status load_gone(struct svp_receive *receive)
     const struct svp_source *source = &receive->append.source;
     struct svp_buffer body = { 0 };
     enum savepoint_status status = SAVEPOINT_OK;
-    for (uint64_t at = receive->append.end.newest_tombstone; status == SAVEPOINT_OK && at != 0;) {
+    for (uint64_t at = receive->append.tail.end.newest_tombstone; status == SAVEPOINT_OK && at != 0;) {
         struct svp_record record;
         struct svp_tombstone tombstone = { 0 };
         status = svp_source_record(source, &record, &body, at, SVP_TOMBSTONE, receive->error);
@@ -39,7 +39,7 @@ static enum savepoint_status load_gone(struct svp_receive *receive)
 static enum savepoint_status load_next_id(struct svp_receive *receive)
 {
     struct svp_region_table table = { 0 };
-    uint64_t newest = receive->append.end.newest_regions;
+    uint64_t newest = receive->append.tail.end.newest_regions;
     enum savepoint_status status =
         newest != 0 ? svp_source_regions(&receive->append.source, &table, newest, receive->error) : SAVEPOINT_OK;
     receive->next_id = table.next_id;
@@ -51,8 +51,9 @@ static enum savepoint_status load(struct svp_receive *receive)
 {
     struct svp_append *append = &receive->append;
     struct svp_catalog catalog;
-    enum savepoint_status status = svp_catalog_open(&catalog, &append->source, append->segment.alignment, &append->end,
-                                                    append->has_end, append->durable_bytes, receive->error);
+    enum savepoint_status status =
+        svp_catalog_open(&catalog, &append->source, append->segment.alignment, &append->tail.end, append->tail.has_end,
+                         append->tail.durable_bytes, receive->error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -257,8 +258,8 @@ enum savepoint_status svp_receive_open(struct svp_receive *receive, const char *
         return status;
     }
     svp_reader_open(&receive->reader, &append->source);
-    receive->was_empty = append->end.newest_commit == 0 && append->end.newest_tombstone == 0;
-    if (!append->has_end) {
+    receive->was_empty = append->tail.end.newest_commit == 0 && append->tail.end.newest_tombstone == 0;
+    if (!append->tail.has_end) {
         memcpy(append->segment.history_uuid, receive->segment.history_uuid, sizeof append->segment.history_uuid);
     } else if (memcmp(append->segment.history_uuid, receive->segment.history_uuid,
                       sizeof append->segment.history_uuid) != 0) {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -186,4 +187,32 @@ kern_return_t thread_resume(thread_act_t port)
         em_syscall(SYS_futex, (long)&slots[slot].suspended, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
     }
     return em_leave(result);
+}
+
+/* ---- stacks */
+
+static char *stack_of(pthread_t thread, size_t *bytes)
+{
+    pthread_attr_t attributes;
+    void *low = NULL;
+    *bytes = 0;
+    if (pthread_getattr_np(thread, &attributes) == 0) {
+        pthread_attr_getstack(&attributes, &low, bytes);
+        pthread_attr_destroy(&attributes);
+    }
+    return low;
+}
+
+void *pthread_get_stackaddr_np(pthread_t thread)
+{
+    size_t bytes;
+    char *low = stack_of(thread, &bytes);
+    return low + bytes;
+}
+
+size_t pthread_get_stacksize_np(pthread_t thread)
+{
+    size_t bytes;
+    (void)stack_of(thread, &bytes);
+    return bytes;
 }
