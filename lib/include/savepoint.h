@@ -126,7 +126,8 @@ enum savepoint_snapshot_flags {
     SAVEPOINT_SNAPSHOT_SEALED = 8,   /* known to be durable */
     SAVEPOINT_SNAPSHOT_HEAD = 16,    /* what a new process resumes from */
     SAVEPOINT_SNAPSHOT_DROPPED = 32, /* a tombstone: not listed, not restorable by name */
-    SAVEPOINT_SNAPSHOT_ROOT = 64     /* has no parent */
+    SAVEPOINT_SNAPSHOT_ROOT = 64,    /* has no parent */
+    SAVEPOINT_SNAPSHOT_RING = 128    /* in a session's ring, not in an archive */
 };
 
 /* One committed point in time. */
@@ -140,7 +141,7 @@ struct savepoint_snapshot {
     uint64_t region_pages;      /* pages of all its regions */
     uint64_t stored_bytes;      /* growth of the archive */
     uint64_t pause_ns;          /* time the caller was held */
-    uint64_t file_offset;       /* of its COMMIT record: the cursor of previous() and parent() */
+    uint64_t file_offset; /* of its COMMIT record: the cursor of previous() and parent(); in a ring: of previous() */
     uint32_t region_count;
     uint32_t flags; /* enum savepoint_snapshot_flags */
     uint64_t metadata_bytes;
@@ -192,14 +193,16 @@ struct savepoint_options {
     uint32_t workers;           /* most threads a restore decodes on, the caller's among them; 0: one for
                                    each core, at most 4 */
     uint32_t profile;           /* enum savepoint_profile: of the snapshots taken; all are read */
+    uint64_t ring_bytes;        /* budget of a ring: snapshots in memory, for rewind and rollback; 0: no ring */
 };
 /* clang-format off */
-#define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0, 0, 0, 0 }
+#define SAVEPOINT_OPTIONS_INIT { sizeof(struct savepoint_options), 0, 0, NULL, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /* Opens the archive at `path` for writing, creating it (owner-only permissions) where it is missing.
  * Takes the writer lock; an unsealed tail of intact transactions is made durable; a torn tail is saved
- * beside the archive as PATH.torn-OFFSET and cut. An intact, sealed file is not changed.
+ * beside the archive as PATH.torn-OFFSET and cut. An intact, sealed file is not changed. With `ring_bytes` the session
+ * has a ring too; then `path` may be NULL: a ring alone, which ends with the session.
  * Errors: LOCKED, NOT_AN_ARCHIVE, UNSUPPORTED, CORRUPT, IO, NO_SPACE, NO_BACKEND, NO_MEMORY, INVALID. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_open(struct savepoint **session, const char *path, const struct savepoint_options *options,
@@ -286,6 +289,8 @@ enum savepoint_durability {
     SAVEPOINT_NONE = 2     /* as ORDERED; synced only at close */
 };
 
+enum savepoint_history { SAVEPOINT_ARCHIVE = 1 /* the default, where there is one */, SAVEPOINT_RING = 2 };
+
 /* Metadata travels with a snapshot as (type, value) pairs. Types below 0x8000 are the library's. */
 struct savepoint_metadata {
     uint16_t type;
@@ -301,9 +306,9 @@ enum savepoint_metadata_type {
 
 struct savepoint_take_options {
     size_t size;
-    const char *label; /* NULL: none; need not be unique; at most 255 bytes of UTF-8 */
-    enum savepoint_durability durability;
-    uint32_t reserved;
+    const char *label;                         /* NULL: none; need not be unique; at most 255 bytes of UTF-8 */
+    enum savepoint_durability durability;      /* of a snapshot in the archive */
+    uint32_t history;                          /* enum savepoint_history: where it goes; 0: the default */
     const struct savepoint_metadata *metadata; /* copied; may be NULL */
     size_t metadata_count;
 };
@@ -320,10 +325,9 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_take(struct savepoint *session, uint64_t *ticket, const struct savepoint_take_options *options,
                struct savepoint_error *error);
 
-/* Gives up the take of `ticket` and all behind it; 0: every one that can still be given up. Their pages go into the
- * next take, and savepoint_wait() returns CANCELLED for them. BUSY: the last of it is being written already, it will be
- * committed; nothing is given up. NOT_FOUND: no such take is in flight. OK says nothing of when its memory is free.
- * Errors: NOT_FOUND, BUSY, FORKED. */
+/* Gives up the take of `ticket` and those behind it that rest on it; 0: every one that can still be given up. Their
+ * pages go into the next take, and savepoint_wait() returns CANCELLED. BUSY: too late, the last of it is being written.
+ * NOT_FOUND: it is not in flight. Errors: NOT_FOUND, BUSY, FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_cancel(struct savepoint *session, uint64_t ticket, struct savepoint_error *error);
 
@@ -389,17 +393,27 @@ struct savepoint_restore_options {
 #define SAVEPOINT_RESTORE_OPTIONS_INIT { sizeof(struct savepoint_restore_options), 0, 0, NULL, NULL }
 /* clang-format on */
 
-/* Brings any snapshot of the archive back into the regions, while the caller guarantees that no thread uses
+/* Brings any snapshot of the archive or the ring back into the regions, while the caller guarantees that no thread uses
  * them. Waits for takes in flight, decodes and verifies every differing page before it writes any, writes
  * only pages that differ. Unsaved changes are discarded. Nothing in the file changes: HEAD moves with the next
  * take, which becomes a child of this snapshot: going on from an old one makes a branch. On error memory is
  * unchanged; pages that were decoded by then are stored whole by the next take.
+ * In a ring one may go back, and forward again until something is taken or restored that has changed; what then lies
+ * ahead is gone. Going back in the ring is an ordinary change to the archive, and the other way round.
  * Errors: NOT_FOUND, CORRUPT, MISMATCH, BAD_MEMORY, IO, NO_MEMORY, CANCELLED, FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_restore(struct savepoint *session, const struct savepoint_id *id,
                   const struct savepoint_restore_options *options, struct savepoint_error *error);
 
-/* Finds a snapshot of the session's archive by expression, as savepoint_archive_find(). */
+/* Walk the snapshots of the session's ring, those that going back has left behind included: newest() is the one taken
+ * last, previous() the one before `*snapshot`. EMPTY; NOT_FOUND at the end, or when `*snapshot` is no longer held. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_ring_newest(struct savepoint *session, struct savepoint_snapshot *snapshot, struct savepoint_error *error);
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_ring_previous(struct savepoint *session, struct savepoint_snapshot *snapshot, struct savepoint_error *error);
+
+/* Finds a snapshot of the session's archive by expression, as savepoint_archive_find(); what is not there is looked for
+ * in the ring: by take label (the newest), id or unique prefix of one. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_find(struct savepoint *session, struct savepoint_snapshot *snapshot, const char *expression,
                struct savepoint_error *error);
@@ -442,6 +456,9 @@ struct savepoint_statistics {
     uint64_t encoded_bytes_max;       /* most bytes that were encoded and not yet written */
     uint64_t faults_avoided;   /* pages left unarmed because they change in almost every interval, which did change */
     uint64_t compared_in_vain; /* pages left unarmed that did not: among pages_unchanged */
+    uint64_t ring_snapshots;   /* held */
+    uint64_t ring_bytes;       /* that they take of the budget */
+    uint64_t ring_dropped;     /* snapshots that had to make room */
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status

@@ -48,7 +48,9 @@ void svp_autosave_note(struct savepoint *session, const struct svp_take *take)
     bool autosave = (take->flags & SVP_COMMIT_AUTOSAVE) != 0;
     if (take->status == SAVEPOINT_OK) {
         statistics->commit_ns_total += svp_host_monotonic_ns() - take->started_ns;
-        statistics->archive_bytes = session->append.output.tail.committed_bytes;
+        if (!take->for_ring) {
+            statistics->archive_bytes = session->append.output.tail.committed_bytes;
+        }
         statistics->autosaves += autosave ? 1 : 0;
     } else if (autosave) {
         session->autosave_failure = take->error;

@@ -1,104 +1,27 @@
 /* commit.c - the encoder: one take becomes one transaction, laid out */
 #include "session/commit.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "format/memory.h"
 #include "session/drop.h"
 #include "session/encode.h"
 #include "session/span.h"
+#include "session/ring_take.h"
 #include "session/staging.h"
+#include "session/table.h"
 #include "session/takes.h"
 #include "status.h"
 
 /* What a commit is made of while it is being written. */
 struct draft {
-    struct svp_region **ordered; /* the take's regions, by name */
-    struct svp_region_table table;
+    struct svp_table table;
     struct svp_hash regions_hash;
     struct svp_commit commit;
     uint64_t commit_offset;
 };
 
-/* ---- the table of regions and the state root */
-
-static int order_by_name(const void *left, const void *right)
-{
-    const struct svp_region *a = *(struct svp_region *const *)left;
-    const struct svp_region *b = *(struct svp_region *const *)right;
-    return strcmp(a->name, b->name);
-}
-
-/* The regions of a take, ordered by name; NULL: no memory. */
-static struct svp_region **ordered_regions(const struct svp_take *take)
-{
-    struct svp_region **ordered = svp_memory_zalloc(take->capture_count, sizeof(struct svp_region *));
-    for (size_t i = 0; ordered != NULL && i < take->capture_count; i++) {
-        ordered[i] = take->captures[i].region;
-    }
-    if (ordered != NULL && take->capture_count > 1) {
-        qsort(ordered, take->capture_count, sizeof(struct svp_region *), order_by_name);
-    }
-    return ordered;
-}
-
-static bool list_excluded(struct svp_region_entry *entry, const struct svp_region *region)
-{
-    uint64_t page = svp_pageset_next(&region->excluded, 0);
-    while (page != SVP_PAGESET_NONE) {
-        struct svp_excluded *last = entry->excluded_count > 0 ? &entry->excluded[entry->excluded_count - 1] : NULL;
-        if (last != NULL && last->first_page + last->page_count == page) {
-            last->page_count++;
-        } else {
-            void *grown = svp_memory_resize(entry->excluded, entry->excluded_count + 1, sizeof *entry->excluded);
-            if (grown == NULL) {
-                return false;
-            }
-            entry->excluded = grown;
-            entry->excluded[entry->excluded_count++] = (struct svp_excluded){ page, 1 };
-        }
-        page = svp_pageset_next(&region->excluded, page + 1);
-    }
-    return true;
-}
-
-/* The table of the take's regions; false: no memory. */
-static bool
-list_regions(const struct savepoint *session, struct svp_region **ordered, size_t count, struct svp_region_table *table)
-{
-    table->entries = svp_memory_zalloc(count, sizeof *table->entries);
-    table->next_id = session->next_region_id;
-    bool enough = table->entries != NULL;
-    for (size_t i = 0; enough && i < count; i++) {
-        const struct svp_region *region = ordered[i];
-        struct svp_region_entry *entry = &table->entries[i];
-        table->count = (uint32_t)i + 1;
-        *entry = (struct svp_region_entry){
-            .id = region->id,
-            .flags = region->mapped ? SVP_REGION_MAPPED : 0,
-            .address = (uint64_t)(uintptr_t)region->base,
-            .bytes = region->bytes,
-        };
-        strcpy(entry->name, region->name);
-        enough = list_excluded(entry, region);
-    }
-    return enough;
-}
-
-/* The state root, once all pages are hashed; false: no memory. */
-static bool hash_state(struct svp_region **ordered, const struct svp_region_table *table, struct svp_hash *state_root)
-{
-    struct svp_buffer state = { 0 };
-    for (uint32_t i = 0; i < table->count; i++) {
-        const struct svp_hash root = svp_tree_root(&ordered[i]->tree);
-        svp_state_add(&state, &table->entries[i], &root);
-    }
-    *state_root = svp_digest128(0, state.bytes, state.count);
-    bool enough = !state.failed;
-    svp_buffer_free(&state);
-    return enough;
-}
+/* ---- the table of regions */
 
 /* Writes REGIONS where the table differs from the one in force. */
 static enum savepoint_status
@@ -107,7 +30,7 @@ write_regions(struct savepoint *session, struct draft *draft, struct savepoint_e
     struct svp_append *append = &session->append;
     const struct svp_history *history = &session->history;
     svp_buffer_clear(&append->body);
-    svp_regions_write(&append->body, &draft->table);
+    svp_regions_write(&append->body, &draft->table.regions);
     draft->regions_hash = svp_digest128(0, append->body.bytes, append->body.count);
     draft->commit.regions = history->regions_offset;
     bool same = history->regions_offset != 0 && !append->body.failed &&
@@ -164,8 +87,7 @@ write_opening(struct savepoint *session, struct svp_take *take, struct draft *dr
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    draft->ordered = ordered_regions(take);
-    if (draft->ordered == NULL || !list_regions(session, draft->ordered, take->capture_count, &draft->table)) {
+    if (!svp_table_open(&draft->table, session, take)) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory", session->append.source.path);
     }
     status = write_regions(session, draft, error);
@@ -178,11 +100,11 @@ write_closing(struct savepoint *session, struct svp_take *take, struct draft *dr
 {
     struct svp_append *append = &session->append;
     struct svp_commit *commit = &draft->commit;
-    if (!hash_state(draft->ordered, &draft->table, &commit->state_root)) {
+    if (!svp_table_root(&draft->table, &commit->state_root)) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "write", "%s: no memory", append->source.path);
     }
     enum savepoint_status status =
-        svp_span_write(session, draft->ordered, take->capture_count, &draft->commit.index, error);
+        svp_span_write(session, draft->table.ordered, take->capture_count, &draft->commit.index, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -215,22 +137,60 @@ static void advance(struct svp_history *history, const struct draft *draft)
     svp_span_advance(history, draft->commit_offset, draft->commit.depth);
 }
 
-/* Takes all chunks from the take, also those of one that has failed: they must be given back. */
+/* Moves the shadow to what was staged. Takes all chunks from the take, also those of one that has failed: they must be
+ * given back. */
 static enum savepoint_status
-write_pages(struct savepoint *session, struct svp_take *take, struct savepoint_error *error)
+move_shadow(struct savepoint *session, struct svp_take *take, struct savepoint_error *error)
 {
     struct svp_chunk *chunk;
     while ((chunk = svp_take_unstage(session, take)) != NULL) {
         enum savepoint_status status = svp_take_status(session, take);
         if (status == SAVEPOINT_OK) {
-            status = svp_encode_chunk(session, chunk, error);
+            status = take->for_ring ? svp_ring_take_chunk(session, chunk) : svp_encode_chunk(session, chunk, error);
             if (status != SAVEPOINT_OK) {
                 svp_take_fail(session, take, status, error);
             }
         }
         svp_staging_release(session, chunk);
     }
-    enum savepoint_status status = svp_take_status(session, take);
+    return svp_take_moved(session, take);
+}
+
+/* The pages that the shadow had already: other takes brought them there, so its base is not what was committed. */
+static enum savepoint_status
+encode_from_shadow(struct savepoint *session, const struct svp_capture *capture, struct savepoint_error *error)
+{
+    struct svp_chunk *chunk = session->from_shadow;
+    enum savepoint_status status = SAVEPOINT_OK;
+    uint64_t page = svp_pageset_next(&capture->captured, 0);
+    chunk->region = capture->region;
+    while (status == SAVEPOINT_OK && page != SVP_PAGESET_NONE) {
+        chunk->count = 0;
+        chunk->no_base = chunk->rebased = chunk->unarmed = 0;
+        for (; page != SVP_PAGESET_NONE && chunk->count < SVP_CHUNK_PAGES;
+             page = svp_pageset_next(&capture->captured, page + 1)) {
+            if (svp_pageset_has(&capture->staged, page)) {
+                continue;
+            }
+            chunk->no_base |= (uint64_t)svp_pageset_has(&capture->no_base, page) << chunk->count;
+            chunk->rebased |= (uint64_t)svp_pageset_has(&capture->rebased, page) << chunk->count;
+            memcpy(chunk->bytes + chunk->count * SVP_PAGE_BYTES, capture->region->shadow + page * SVP_PAGE_BYTES,
+                   SVP_PAGE_BYTES);
+            chunk->pages[chunk->count++] = page;
+        }
+        status = svp_encode_chunk(session, chunk, error);
+    }
+    return status;
+}
+
+static enum savepoint_status
+write_pages(struct savepoint *session, struct svp_take *take, struct savepoint_error *error)
+{
+    enum savepoint_status status = move_shadow(session, take, error);
+    for (size_t i = 0; session->has_ring && status == SAVEPOINT_OK && i < take->capture_count; i++) {
+        status = svp_encode_flush(session, error); /* pages of a batch ascend */
+        status = status == SAVEPOINT_OK ? encode_from_shadow(session, &take->captures[i], error) : status;
+    }
     return status == SAVEPOINT_OK ? svp_encode_flush(session, error) : status;
 }
 
@@ -264,6 +224,13 @@ static void go_on(struct savepoint *session, struct svp_take *take)
     svp_encode_begin(&session->encoder, session->history.depth + 1);
 }
 
+static void settle_hot(struct svp_take *take)
+{
+    for (size_t i = 0; i < take->capture_count; i++) {
+        svp_hot_settle(&take->captures[i].region->hot, take->captures[i].region->backend);
+    }
+}
+
 static void encode_take(struct savepoint *session, struct svp_take *take)
 {
     struct savepoint_error error = { 0 };
@@ -277,9 +244,7 @@ static void encode_take(struct savepoint *session, struct svp_take *take)
         }
     }
     status = write_pages(session, take, &error);
-    for (size_t i = 0; i < take->capture_count; i++) {
-        svp_hot_settle(&take->captures[i].region->hot, take->captures[i].region->backend);
-    }
+    settle_hot(take);
     if (status == SAVEPOINT_OK) {
         status = write_closing(session, take, &draft, &error);
     }
@@ -290,9 +255,27 @@ static void encode_take(struct savepoint *session, struct svp_take *take)
         svp_take_fail(session, take, status, &error);
         svp_append_abort(&session->append);
     }
-    svp_regions_free(&draft.table);
-    svp_memory_free(draft.ordered);
+    svp_table_close(&draft.table);
+    session->rebased_since = session->ring.cursor; /* what the take has not captured has not moved since its commit */
     svp_take_encoded(session, take);
+}
+
+/* A take of the ring: when the shadow has been moved it is a mark away from being a snapshot. */
+static void mark_take(struct savepoint *session, struct svp_take *take)
+{
+    struct savepoint_error error = { 0 };
+    struct savepoint_snapshot snapshot = { 0 };
+    svp_ring_take_begin(session);
+    enum savepoint_status status = move_shadow(session, take, &error);
+    settle_hot(take);
+    if (status == SAVEPOINT_OK) {
+        status = svp_ring_take_mark(session, take, &snapshot, &error);
+    }
+    if (status != SAVEPOINT_OK) {
+        svp_take_fail(session, take, status, &error);
+    }
+    svp_take_encoded(session, take);
+    svp_take_finish(session, take, &snapshot);
 }
 
 void svp_commit_run(void *argument)
@@ -300,7 +283,11 @@ void svp_commit_run(void *argument)
     struct savepoint *session = argument;
     struct svp_take *take;
     while ((take = svp_take_next(session)) != NULL) {
-        encode_take(session, take);
+        if (take->for_ring) {
+            mark_take(session, take);
+        } else {
+            encode_take(session, take);
+        }
     }
 }
 

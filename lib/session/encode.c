@@ -141,29 +141,67 @@ static void update_shadow(uint8_t *shadow, const uint8_t *staged, const struct s
     }
 }
 
-static enum savepoint_status encode_page(struct savepoint *session, struct svp_region *region, uint64_t page,
-                                         const uint8_t *staged, bool no_base, struct savepoint_error *error)
+/* Stores a page as the difference to `base`, or without one. */
+static enum savepoint_status
+store_page(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged,
+           const uint8_t *base, const struct svp_changes *changes, bool no_base, struct savepoint_error *error)
 {
-    struct svp_changes changes;
-    uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
     struct svp_page_state *state = &region->states[page];
-    svp_compare(&changes, shadow, staged);
-    if (changes.same && !no_base) {
-        session->encoder.unchanged++;
-        return SAVEPOINT_OK;
-    }
-    const struct svp_coder *coder =
-        choose(state, &changes, no_base, session->options.profile == SAVEPOINT_PROFILE_FAST);
+    const struct svp_coder *coder = choose(state, changes, no_base, session->options.profile == SAVEPOINT_PROFILE_FAST);
     struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
     struct svp_batch *batch = session->encoder.batches[coder->id];
-    svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, shadow, &changes);
-    update_shadow(shadow, staged, &changes);
+    svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, base, changes);
     svp_tree_update(&region->tree, page, &hash);
     bool full = batch->count == BATCH_PAGES || batch->lists.count + batch->bytes.count >= BATCH_BYTES;
     return full ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
 }
 
-static void note_hot(struct svp_encoder *encoder, const struct svp_chunk *chunk, uint32_t i, bool changed)
+static void move_shadow(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged,
+                        const struct svp_changes *changes)
+{
+    uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+    if (session->has_ring && !changes->same) {
+        svp_ring_log(&session->ring, region->ring_id, page, shadow, staged, changes);
+    }
+    update_shadow(shadow, staged, changes);
+}
+
+static enum savepoint_status encode_page(struct savepoint *session, struct svp_region *region, uint64_t page,
+                                         const uint8_t *staged, bool no_base, struct savepoint_error *error)
+{
+    struct svp_changes changes;
+    uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+    svp_compare(&changes, shadow, staged);
+    if (changes.same && !no_base) {
+        session->encoder.unchanged++;
+        return SAVEPOINT_OK;
+    }
+    enum savepoint_status status = store_page(session, region, page, staged, shadow, &changes, no_base, error);
+    move_shadow(session, region, page, staged, &changes);
+    return status;
+}
+
+/* The shadow has moved since the page was stored, but the ring may still know what it was. */
+static enum savepoint_status encode_rebased(struct savepoint *session, struct svp_region *region, uint64_t page,
+                                            const uint8_t *staged, struct savepoint_error *error)
+{
+    struct svp_changes changes;
+    uint8_t base[SVP_PAGE_BYTES];
+    svp_compare(&changes, region->shadow + page * SVP_PAGE_BYTES, staged);
+    move_shadow(session, region, page, staged, &changes);
+    memcpy(base, staged, sizeof base);
+    bool known = svp_ring_rewind_page(&session->ring, region->ring_id, page, session->rebased_since, base);
+    svp_compare(&changes, base, staged);
+    if (known && changes.same) {
+        const struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
+        svp_tree_update(&region->tree, page, &hash);
+        session->encoder.unchanged++;
+        return SAVEPOINT_OK;
+    }
+    return store_page(session, region, page, staged, base, &changes, !known, error);
+}
+
+void svp_encode_note(struct svp_encoder *encoder, const struct svp_chunk *chunk, uint32_t i, bool changed)
 {
     bool unarmed = (chunk->unarmed >> i & 1) != 0;
     svp_hot_note(&chunk->region->hot, chunk->pages[i], changed);
@@ -191,11 +229,15 @@ svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struc
         expect_shadow(&session->encoder);
     }
     for (uint32_t i = 0; status == SAVEPOINT_OK && i < chunk->count; i++) {
+        const uint8_t *staged = chunk->bytes + i * SVP_PAGE_BYTES;
         bool no_base = (chunk->no_base >> i & 1) != 0;
+        bool rebased = !no_base && (chunk->rebased >> i & 1) != 0;
         uint64_t unchanged = session->encoder.unchanged;
-        status =
-            encode_page(session, chunk->region, chunk->pages[i], chunk->bytes + i * SVP_PAGE_BYTES, no_base, error);
-        note_hot(&session->encoder, chunk, i, session->encoder.unchanged == unchanged);
+        status = rebased ? encode_rebased(session, chunk->region, chunk->pages[i], staged, error)
+                         : encode_page(session, chunk->region, chunk->pages[i], staged, no_base, error);
+        if (chunk != session->from_shadow) {
+            svp_encode_note(&session->encoder, chunk, i, session->encoder.unchanged == unchanged);
+        }
     }
     return status;
 }

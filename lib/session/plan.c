@@ -73,6 +73,7 @@ static enum savepoint_status peek_all(struct savepoint *session, struct savepoin
         struct svp_region *region = session->regions[i];
         enum savepoint_status status =
             svp_region_collect(region, SVP_WATCH_PEEK, &region->pending, session->runs, error);
+        svp_pageset_unite(&region->ring_pending, &region->pending); /* compared once more, that is all */
         if (status != SAVEPOINT_OK) {
             return status;
         }

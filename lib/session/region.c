@@ -15,6 +15,7 @@ static bool open_pages(struct svp_region *region, uint64_t pages)
     region->states = svp_memory_zalloc((size_t)pages, sizeof *region->states);
     return region->shadow_memory != NULL && region->states != NULL && svp_pageset_open(&region->excluded, pages) &&
            svp_pageset_open(&region->pending, pages) && svp_pageset_open(&region->no_base, pages) &&
+           svp_pageset_open(&region->rebased, pages) && svp_pageset_open(&region->ring_pending, pages) &&
            svp_hot_open(&region->hot, pages) && svp_tree_open(&region->tree, pages);
 }
 
@@ -24,6 +25,8 @@ static void close_pages(struct svp_region *region)
     svp_pageset_close(&region->pending);
     svp_pageset_close(&region->no_base);
     svp_hot_close(&region->hot);
+    svp_pageset_close(&region->rebased);
+    svp_pageset_close(&region->ring_pending);
     svp_tree_close(&region->tree);
     svp_memory_free(region->shadow_memory);
     svp_memory_free(region->states);
@@ -44,7 +47,7 @@ struct svp_region *svp_region_new(const char *name, uint8_t *base, size_t bytes)
         svp_region_free(region);
         return NULL;
     }
-    svp_pageset_add(&region->pending, 0, region->pages);
+    svp_region_pend(region, 0, region->pages);
     return region;
 }
 
@@ -62,7 +65,7 @@ bool svp_region_resize(struct svp_region *region, size_t bytes)
     struct svp_region grown = *region;
     grown.bytes = bytes;
     grown.pages = bytes / SVP_PAGE_BYTES;
-    grown.excluded = grown.pending = grown.no_base = (struct svp_pageset){ 0 };
+    grown.excluded = grown.pending = grown.no_base = grown.rebased = grown.ring_pending = (struct svp_pageset){ 0 };
     grown.tree = (struct svp_tree){ 0 };
     memset(&grown.hot, 0, sizeof grown.hot); /* to be learned again */
     if (!open_pages(&grown, grown.pages)) {
@@ -74,7 +77,9 @@ bool svp_region_resize(struct svp_region *region, size_t bytes)
     svp_pageset_unite(&grown.excluded, &region->excluded);
     svp_pageset_unite(&grown.pending, &region->pending);
     svp_pageset_unite(&grown.no_base, &region->no_base);
-    svp_pageset_add(&grown.pending, region->pages, grown.pages - region->pages);
+    svp_pageset_unite(&grown.rebased, &region->rebased);
+    svp_pageset_unite(&grown.ring_pending, &region->ring_pending);
+    svp_region_pend(&grown, region->pages, grown.pages - region->pages);
     for (uint64_t page = 0; page < region->pages; page++) {
         svp_tree_update(&grown.tree, page, &region->tree.hashes[0][page]);
     }
@@ -160,6 +165,12 @@ svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct s
                                region->name, found.message);
     }
     return SAVEPOINT_OK;
+}
+
+void svp_region_pend(struct svp_region *region, uint64_t first_page, uint64_t page_count)
+{
+    svp_pageset_add(&region->pending, first_page, page_count);
+    svp_pageset_add(&region->ring_pending, first_page, page_count);
 }
 
 void svp_region_forget(struct svp_region *region, uint64_t page)

@@ -29,6 +29,9 @@ enum savepoint_status
 svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct svp_pageset *written,
                    struct svp_watch_run *runs, struct savepoint_error *error);
 
+/* With the mutex held, or no take in flight: the pages may differ from whatever was captured. */
+void svp_region_pend(struct svp_region *region, uint64_t first_page, uint64_t page_count);
+
 /* Forgets what is stored of a page (it is excluded): it counts as zeros until it is stored again. */
 void svp_region_forget(struct svp_region *region, uint64_t page);
 

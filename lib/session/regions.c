@@ -112,6 +112,18 @@ choose_backend(struct savepoint *session, struct svp_region *region, struct save
     return status;
 }
 
+/* The ring is ready for so many pages of the region. */
+static enum savepoint_status
+cover(struct savepoint *session, struct svp_region *region, uint64_t pages, struct savepoint_error *error)
+{
+    region->ring_id = region->ring_id != 0 ? region->ring_id : ++session->next_ring_id;
+    if (session->has_ring && !svp_ring_cover(&session->ring, region->ring_id, pages)) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "watch", "region '%.80s': no memory for its ring",
+                               region->name);
+    }
+    return SAVEPOINT_OK;
+}
+
 enum savepoint_status svp_regions_add(struct savepoint *session, struct svp_region **added, const char *name,
                                       uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
@@ -124,11 +136,11 @@ enum savepoint_status svp_regions_add(struct savepoint *session, struct svp_regi
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "watch",
                                "region '%.80s': no memory for its shadow of %zu bytes", name, bytes);
     }
-    enum savepoint_status status = choose_backend(session, region, error);
-    if (status == SAVEPOINT_OK) {
-        status = svp_region_arm(region, start, bytes, error);
-    }
+    enum savepoint_status status = cover(session, region, region->pages, error);
+    status = status == SAVEPOINT_OK ? choose_backend(session, region, error) : status;
+    status = status == SAVEPOINT_OK ? svp_region_arm(region, start, bytes, error) : status;
     if (status != SAVEPOINT_OK) {
+        svp_ring_uncover(&session->ring, region->ring_id);
         svp_region_free(region);
         return status;
     }
@@ -196,6 +208,7 @@ savepoint_grow(struct savepoint *session, const char *name, size_t bytes, struct
         return svp_status_os(error, code, "grow", "region '%.80s': cannot map %zu more bytes", name, added);
     }
     status = svp_regions_check_range(session, name, behind, added, error);
+    status = status == SAVEPOINT_OK ? cover(session, region, wanted / SVP_PAGE_BYTES, error) : status;
     status = status == SAVEPOINT_OK ? svp_region_arm(region, behind, added, error) : status;
     if (status == SAVEPOINT_OK && !svp_region_resize(region, wanted)) {
         region->backend->remove(region->watch, behind, added);
@@ -223,6 +236,7 @@ enum savepoint_status savepoint_remove(struct savepoint *session, const char *na
     session->region_count--;
     memmove(&session->regions[at], &session->regions[at + 1],
             (session->region_count - at) * sizeof session->regions[0]);
+    svp_ring_uncover(&session->ring, region->ring_id);
     svp_region_free(region);
     return SAVEPOINT_OK;
 }
@@ -290,7 +304,7 @@ enum savepoint_status savepoint_include(struct savepoint *session, const char *n
     status = status == SAVEPOINT_OK ? check_range_count(region, "include", error) : status;
     if (status == SAVEPOINT_OK) {
         svp_pageset_remove(&region->excluded, offset / SVP_PAGE_BYTES, bytes / SVP_PAGE_BYTES);
-        svp_pageset_add(&region->pending, offset / SVP_PAGE_BYTES, bytes / SVP_PAGE_BYTES);
+        svp_region_pend(region, offset / SVP_PAGE_BYTES, bytes / SVP_PAGE_BYTES);
         svp_pageset_add(&region->no_base, offset / SVP_PAGE_BYTES, bytes / SVP_PAGE_BYTES);
     }
     return status;
@@ -332,7 +346,7 @@ savepoint_mark(struct savepoint *session, const void *address, size_t bytes, str
         uint64_t first = ((uintptr_t)address - (uintptr_t)region->base) / SVP_PAGE_BYTES;
         uint64_t last = ((uintptr_t)address + bytes - 1 - (uintptr_t)region->base) / SVP_PAGE_BYTES;
         svp_mutex_lock(session->mutex);
-        svp_pageset_add(&region->pending, first, last - first + 1);
+        svp_region_pend(region, first, last - first + 1);
         svp_mutex_unlock(session->mutex);
     }
     return status;

@@ -9,7 +9,9 @@
 #include "os/host.h"
 #include "session/place.h"
 #include "session/plan.h"
+#include "session/hooks.h"
 #include "session/region.h"
+#include "session/rewind.h"
 #include "status.h"
 
 /* ---- decoding */
@@ -41,7 +43,7 @@ static void note_held(struct svp_restore_part *part)
     uint64_t page = region->id == part->entry->id ? svp_pageset_next(&part->differing, 0) : SVP_PAGESET_NONE;
     for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
         const struct svp_page_state *state = &region->states[page];
-        if (!svp_pageset_has(&region->no_base, page)) {
+        if (!svp_pageset_has(&region->no_base, page) && !svp_pageset_has(&region->rebased, page)) {
             part->pages[page].held = state->record_offset;
             part->pages[page].origin = (struct svp_page_origin){ .links = state->links,
                                                                  .delta_bytes = state->delta_bytes,
@@ -94,7 +96,7 @@ static void take_back(struct svp_restore *restore)
                 memset(part->region->base + page * SVP_PAGE_BYTES, 0, SVP_PAGE_BYTES);
             }
             if (part->pages[page].touched) {
-                svp_pageset_add(&part->region->pending, page, 1);
+                svp_region_pend(part->region, page, 1);
                 svp_pageset_add(&part->region->no_base, page, 1);
             }
         }
@@ -109,7 +111,7 @@ static void mark_excluded(struct svp_region *region, const struct svp_region_ent
 {
     for (uint32_t i = 0; i < entry->excluded_count; i++) {
         const struct svp_excluded *range = &entry->excluded[i];
-        svp_pageset_add(&region->pending, range->first_page, range->page_count);
+        svp_region_pend(region, range->first_page, range->page_count);
         svp_pageset_add(&region->no_base, range->first_page, range->page_count);
         for (uint64_t page = range->first_page; page < range->first_page + range->page_count; page++) {
             svp_region_forget(region, page);
@@ -132,6 +134,8 @@ static void settle(struct savepoint *session, struct svp_restore *restore)
         svp_pageset_clear(&region->hot.unarmed);
         svp_pageset_clear(&region->pending);
         svp_pageset_clear(&region->no_base);
+        svp_pageset_clear(&region->rebased);
+        svp_pageset_clear(&region->ring_pending);
         mark_excluded(region, restore->parts[i].entry);
     }
 }
@@ -174,8 +178,11 @@ run_restore(struct savepoint *session, struct svp_restore *restore, struct savep
     if (status != SAVEPOINT_OK) {
         return status;
     }
+    uint8_t *kept = NULL;
     restore->told_ns = svp_host_monotonic_ns();
-    status = decode_all(session, restore, error);
+    status = svp_rewind_keep(session, restore, &kept, error);
+    status = status == SAVEPOINT_OK ? decode_all(session, restore, error) : status;
+    svp_rewind_log(session, restore, kept, status != SAVEPOINT_OK);
     if (status == SAVEPOINT_OK) { /* the last moment to stop */
         status = tell_progress(restore, restore->differing_pages, error);
     }
@@ -187,6 +194,7 @@ run_restore(struct savepoint *session, struct svp_restore *restore, struct savep
     svp_place_all(restore, session->options.workers);
     settle(session, restore);
     mark_strangers(session, restore);
+    session->rebased_since = session->ring.cursor;
     session->positioned = true;
     svp_mutex_lock(session->mutex);
     session->statistics.restores++;
@@ -200,17 +208,20 @@ restore_commit(struct savepoint *session, const struct savepoint_snapshot *snaps
                const struct savepoint_restore_options *options, struct savepoint_error *error)
 {
     struct svp_restore restore = { .options = *options, .commit_offset = snapshot->file_offset };
-    svp_mutex_lock(session->mutex);
-    session->restoring = true;
-    svp_mutex_unlock(session->mutex);
+    svp_hooks_begin_restore(session);
     enum savepoint_status status = run_restore(session, &restore, error);
     close_restore(&restore);
-    svp_mutex_lock(session->mutex);
-    session->restoring = false;
-    svp_mutex_unlock(session->mutex);
-    for (size_t i = 0; status == SAVEPOINT_OK && i < session->hook_count; i++) {
-        session->hooks[i].call(session->hooks[i].user, snapshot);
-    }
+    svp_hooks_end_restore(session, snapshot, status);
+    return status;
+}
+
+static enum savepoint_status
+restore_mark(struct savepoint *session, const struct svp_ring_mark *mark,
+             const struct savepoint_restore_options *options, struct savepoint_error *error)
+{
+    svp_hooks_begin_restore(session);
+    enum savepoint_status status = svp_rewind(session, mark, options, error);
+    svp_hooks_end_restore(session, &mark->snapshot, status);
     return status;
 }
 
@@ -227,6 +238,14 @@ enum savepoint_status savepoint_restore(struct savepoint *session, const struct 
     if (status != SAVEPOINT_OK) {
         return status;
     }
+    struct svp_ring_mark mark;
+    svp_session_settle(session);
+    if (svp_ring_find(&session->ring, &mark, id)) {
+        return restore_mark(session, &mark, &chosen, error);
+    }
+    if (!session->has_archive) {
+        return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "restore", "the ring does not hold this snapshot any more");
+    }
     svp_session_drain(session);
     status = svp_catalog_find_id(&session->catalog, &snapshot, id, error);
     return status == SAVEPOINT_OK ? restore_commit(session, &snapshot, &chosen, error) : status;
@@ -242,7 +261,8 @@ savepoint_resume(struct savepoint *session, struct savepoint_snapshot *snapshot,
         return status;
     }
     svp_session_drain(session);
-    status = svp_catalog_find(&session->catalog, &head, "HEAD", error);
+    status = session->has_archive ? svp_catalog_find(&session->catalog, &head, "HEAD", error)
+                                  : svp_status_fail(error, SAVEPOINT_EMPTY, "resume", "a ring alone is always new");
     status = status == SAVEPOINT_OK ? restore_commit(session, &head, &options, error) : status;
     if (status == SAVEPOINT_OK && snapshot != NULL) {
         *snapshot = head;

@@ -12,6 +12,7 @@
 #include "session/encoded.h"
 #include "options.h"
 #include "session/region.h"
+#include "session/ring_list.h"
 #include "session/staging.h"
 #include "session/takes.h"
 #include "session/write.h"
@@ -175,6 +176,34 @@ static enum savepoint_status open_archive(struct savepoint *session, const char 
     return status;
 }
 
+static enum savepoint_status open_ring(struct savepoint *session, struct savepoint_error *error)
+{
+    session->has_ring = true;
+    session->from_shadow = svp_memory_alloc(sizeof *session->from_shadow);
+    if (session->from_shadow == NULL || !svp_ring_open(&session->ring, session->options.ring_bytes)) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "no memory for a ring of %llu bytes",
+                               (unsigned long long)session->options.ring_bytes);
+    }
+    svp_host_random(session->ring_history.uuid, sizeof session->ring_history.uuid);
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status open_histories(struct savepoint *session, const char *path, struct savepoint_error *error)
+{
+    enum savepoint_status status = SAVEPOINT_OK;
+    if (path == NULL && session->options.ring_bytes == 0) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "open",
+                               "a session needs an archive or a ring: give a path, or ring_bytes");
+    }
+    session->has_archive = path != NULL;
+    session->positioned = path == NULL;
+    session->next_region_id = 1;
+    if (session->options.ring_bytes > 0) {
+        status = open_ring(session, error);
+    }
+    return status == SAVEPOINT_OK && path != NULL ? open_archive(session, path, error) : status;
+}
+
 static void free_session(struct savepoint *session)
 {
     for (size_t i = 0; i < session->region_count; i++) {
@@ -186,6 +215,8 @@ static void free_session(struct savepoint *session)
     svp_encode_close(&session->encoder);
     svp_staging_free(session->staging.spare);
     svp_drop_close(&session->drops);
+    svp_ring_close(&session->ring);
+    svp_memory_free(session->from_shadow);
     svp_encoded_free(session);
     svp_condition_close(session->changed);
     svp_condition_close(session->to_write);
@@ -219,8 +250,9 @@ static void stop(struct savepoint *session)
 static enum savepoint_status start(struct savepoint *session, struct savepoint_error *error)
 {
     session->encoder_thread = svp_thread_start(svp_commit_run, session);
-    session->writer_thread = session->encoder_thread != NULL ? svp_thread_start(svp_write_run, session) : NULL;
-    if (session->writer_thread == NULL) {
+    bool writes = session->encoder_thread != NULL && session->has_archive;
+    session->writer_thread = writes ? svp_thread_start(svp_write_run, session) : NULL;
+    if (session->encoder_thread == NULL || (writes && session->writer_thread == NULL)) {
         stop(session);
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "cannot start the worker threads");
     }
@@ -237,8 +269,8 @@ static enum savepoint_status close_archive(struct savepoint *session, struct sav
 enum savepoint_status savepoint_open(struct savepoint **session, const char *path,
                                      const struct savepoint_options *options, struct savepoint_error *error)
 {
-    if (session == NULL || path == NULL || path[0] == '\0') {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "open", "session and path must not be NULL or empty");
+    if (session == NULL || (path != NULL && path[0] == '\0')) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "open", "session must not be NULL, the path not empty");
     }
     struct savepoint *opened = svp_memory_zalloc(1, sizeof *opened);
     if (opened == NULL) {
@@ -249,7 +281,7 @@ enum savepoint_status savepoint_open(struct savepoint **session, const char *pat
     enum savepoint_status status = read_options(opened, options, error);
     status = status == SAVEPOINT_OK ? allocate(opened, error) : status;
     status = status == SAVEPOINT_OK ? register_fork(opened, error) : status;
-    status = status == SAVEPOINT_OK ? open_archive(opened, path, error) : status;
+    status = status == SAVEPOINT_OK ? open_histories(opened, path, error) : status;
     status = status == SAVEPOINT_OK ? start(opened, error) : status;
     if (status != SAVEPOINT_OK) {
         svp_host_at_fork_end(opened);
@@ -299,22 +331,6 @@ enum savepoint_status savepoint_close(struct savepoint *session, struct savepoin
     return status;
 }
 
-enum savepoint_status
-savepoint_on_restore(struct savepoint *session, savepoint_hook *hook, void *user, struct savepoint_error *error)
-{
-    enum savepoint_status status = svp_session_check(session, "on_restore", error);
-    if (status == SAVEPOINT_OK && hook == NULL) {
-        status = svp_status_fail(error, SAVEPOINT_INVALID, "on_restore", "the hook is NULL");
-    }
-    if (status == SAVEPOINT_OK && session->hook_count == SVP_HOOKS_MAX) {
-        status = svp_status_fail(error, SAVEPOINT_LIMIT, "on_restore", "a session has at most %d hooks", SVP_HOOKS_MAX);
-    }
-    if (status == SAVEPOINT_OK) {
-        session->hooks[session->hook_count++] = (struct svp_hook){ hook, user };
-    }
-    return status;
-}
-
 enum savepoint_status savepoint_find(struct savepoint *session, struct savepoint_snapshot *snapshot,
                                      const char *expression, struct savepoint_error *error)
 {
@@ -326,7 +342,12 @@ enum savepoint_status savepoint_find(struct savepoint *session, struct savepoint
         return status;
     }
     svp_session_drain(session);
-    return svp_catalog_find(&session->catalog, snapshot, expression, error);
+    status = SAVEPOINT_NOT_FOUND;
+    if (session->has_archive) {
+        status = svp_catalog_find(&session->catalog, snapshot, expression, error);
+    }
+    bool missing = status == SAVEPOINT_NOT_FOUND || status == SAVEPOINT_EMPTY;
+    return missing && session->has_ring ? svp_ring_list_find(session, snapshot, expression, error) : status;
 }
 
 enum savepoint_status savepoint_read_statistics(struct savepoint *session, struct savepoint_statistics *statistics,

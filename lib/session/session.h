@@ -1,4 +1,4 @@
-/* session.h - what a session is made of: regions, one history, two workers
+/* session.h - what a session is made of: regions, an archive, a ring or both, two workers
  *
  * Three threads meet here: the caller's, in API calls; the encoder, which turns captured pages into the bytes of a
  * transaction; and the writer, which writes and syncs them, in the order of the tickets. Everything under "shared" is
@@ -19,6 +19,7 @@
 #include "format/tree.h"
 #include "os/thread.h"
 #include "pageset.h"
+#include "ring/ring.h"
 #include "session/hot.h"
 #include "savepoint.h"
 #include "watch/watch.h"
@@ -46,7 +47,8 @@ struct svp_range { /* a part of a region as it was added to the watch */
 };
 
 struct svp_region {
-    uint32_t id;
+    uint32_t id;      /* in the archive */
+    uint32_t ring_id; /* in the ring */
     char name[SAVEPOINT_NAME_BYTES];
     bool mapped;
     bool untouched; /* nothing was taken or restored since it was made: the shadow is zeros */
@@ -64,8 +66,11 @@ struct svp_region {
     struct svp_hot hot;          /* pages left unarmed: hot.h says who touches what */
 
     /* shared */
-    struct svp_pageset pending; /* may differ from the last commit */
-    struct svp_pageset no_base; /* must be stored whole: the shadow is not what was committed */
+    struct svp_pageset pending;      /* may differ from the archive's last commit */
+    struct svp_pageset no_base;      /* must be stored whole there: the shadow is not what was committed */
+    struct svp_pageset rebased;      /* moved by takes of the ring since: the log may know what was committed */
+    struct svp_pageset ring_pending; /* may differ from the shadow, where there is a ring: it logs what the shadow goes
+                                        through, whichever take moves it */
 
     /* encoder */
     uint8_t *shadow_memory;
@@ -80,6 +85,7 @@ struct svp_chunk { /* staged pages of one region, in order */
     uint32_t count;
     uint64_t no_base; /* bit i: pages[i] bypasses the comparison */
     uint64_t unarmed; /* bit i: pages[i] is here because it was left unarmed, written or not */
+    uint64_t rebased; /* bit i: its base is in the log of the ring */
     uint64_t pages[SVP_CHUNK_PAGES];
     uint8_t bytes[SVP_CHUNK_PAGES * SVP_PAGE_BYTES];
 };
@@ -96,6 +102,8 @@ struct svp_capture { /* what a take holds of one region, to be given back should
     struct svp_region *region;
     struct svp_pageset captured;
     struct svp_pageset no_base;
+    struct svp_pageset rebased;
+    struct svp_pageset staged; /* of an archive's take beside a ring: the shadow holds the other pages already */
 };
 
 struct svp_history { /* where the next commit stands: plain data */
@@ -132,6 +140,7 @@ struct svp_counts { /* what a commit stored */
 struct svp_take { /* one take in flight */
     struct svp_take *next;
     uint64_t ticket;
+    bool for_ring;
     enum savepoint_durability durability;
     uint32_t flags; /* SVP_COMMIT_... */
     char label[SAVEPOINT_LABEL_BYTES];
@@ -152,6 +161,7 @@ struct svp_take { /* one take in flight */
     struct svp_chunk *first_chunk, *last_chunk; /* staged, not yet taken by the encoder */
     struct svp_block *first_block, *last_block; /* laid out, not yet taken by the writer */
     bool complete;                              /* nothing more will be staged */
+    bool moved;                                 /* what it has captured is in the shadow */
     bool encoded;                               /* nothing more will be laid out: the encoder is done with it */
     bool committing;                            /* its last block is being written: too late to give it up */
     enum savepoint_status status;               /* the first failure */
@@ -197,6 +207,13 @@ struct svp_drops {
     struct svp_kept *kept; /* oldest first */
 };
 
+struct svp_ring_history { /* where the next mark stands */
+    uint8_t uuid[16];
+    bool has_parent;
+    struct savepoint_id parent;
+    uint64_t sequence; /* the highest given */
+};
+
 struct svp_hook {
     savepoint_hook *call;
     void *user;
@@ -206,11 +223,12 @@ struct savepoint {
     uint64_t process; /* that opened it: in a forked child the session is inert */
     struct savepoint_options options;
     char watch_name[32]; /* forced backend, "" for none */
+    bool has_archive, has_ring;
 
     /* caller */
     size_t region_count;
     struct svp_region **regions;
-    uint32_t next_region_id;
+    uint32_t next_region_id, next_ring_id;
     size_t watch_count;
     struct {
         const struct svp_watch_backend *backend;
@@ -249,6 +267,10 @@ struct savepoint {
     struct svp_history history;
     struct svp_encoder encoder;
     struct svp_drops drops;
+    struct svp_ring ring;
+    struct svp_ring_history ring_history;
+    uint64_t rebased_since;        /* position in its log: rebased pages have not moved between their commit and here */
+    struct svp_chunk *from_shadow; /* pages that are encoded without having been staged */
 
     /* writer: append.output, and */
     struct svp_catalog catalog;
@@ -260,6 +282,8 @@ enum savepoint_status
 svp_session_check(const struct savepoint *session, const char *operation, struct savepoint_error *error);
 /* Waits until no take is in flight. */
 void svp_session_drain(struct savepoint *session);
+/* Waits until none is being encoded: what belongs to the encoder is the caller's until the next take. */
+void svp_session_settle(struct savepoint *session);
 /* NULL when there is none of that name. */
 struct svp_region *svp_session_region(const struct savepoint *session, const char *name);
 

@@ -72,6 +72,7 @@ struct svp_chunk *svp_staging_chunk(struct savepoint *session, struct svp_take *
     chunk->count = 0;
     chunk->no_base = 0;
     chunk->unarmed = 0;
+    chunk->rebased = 0;
     return chunk;
 }
 

@@ -22,6 +22,9 @@ enum savepoint_status svp_take_check_options(const struct savepoint_take_options
     if (options->label != NULL && !svp_utf8_valid(options->label)) {
         return svp_status_fail(error, SAVEPOINT_INVALID, operation, "the label is not UTF-8 text");
     }
+    if (options->history > SAVEPOINT_RING) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, operation, "history %u is not known", options->history);
+    }
     if ((unsigned)options->durability > SAVEPOINT_NONE) {
         return svp_status_fail(error, SAVEPOINT_INVALID, operation, "durability %d is not known",
                                (int)options->durability);
@@ -29,9 +32,23 @@ enum savepoint_status svp_take_check_options(const struct savepoint_take_options
     return SAVEPOINT_OK;
 }
 
-static enum savepoint_status check_take(struct savepoint *session, struct savepoint_error *error)
+/* The history that the options name, the only one, or of both the archive. */
+static enum savepoint_status
+choose_history(const struct savepoint *session, const struct savepoint_take_options *options, bool *for_ring,
+               struct savepoint_error *error)
 {
-    if (!session->positioned) {
+    *for_ring = options->history == SAVEPOINT_RING || (options->history == 0 && !session->has_archive);
+    if (*for_ring ? session->has_ring : session->has_archive) {
+        return SAVEPOINT_OK;
+    }
+    return svp_status_fail(error, SAVEPOINT_INVALID, "take",
+                           *for_ring ? "this session has no ring: open it with ring_bytes"
+                                     : "this session has no archive: open it with a path");
+}
+
+static enum savepoint_status check_take(struct savepoint *session, bool for_ring, struct savepoint_error *error)
+{
+    if (!session->positioned && !for_ring) {
         return svp_status_fail(error, SAVEPOINT_NOT_RESUMED, "take",
                                "%s holds snapshots: call savepoint_resume or savepoint_restore first, or open with "
                                "SAVEPOINT_OPEN_NEW_ROOT to start a second root",
@@ -44,7 +61,7 @@ static enum savepoint_status check_take(struct savepoint *session, struct savepo
     if (restoring) {
         return svp_status_fail(error, SAVEPOINT_BUSY, "take", "a restore is running");
     }
-    if (writer_poisoned) {
+    if (writer_poisoned && !for_ring) {
         return svp_status_fail(
             error, SAVEPOINT_POISONED, "take",
             "%s: an earlier sync failed, so the end of the archive is in doubt; the pages stay pending: "
@@ -88,7 +105,9 @@ static enum savepoint_status new_take(struct savepoint *session, struct svp_take
         take->captures[i].region = region;
         take->capture_count = i + 1;
         enough = svp_pageset_open(&take->captures[i].captured, region->pages) &&
-                 svp_pageset_open(&take->captures[i].no_base, region->pages);
+                 svp_pageset_open(&take->captures[i].no_base, region->pages) &&
+                 svp_pageset_open(&take->captures[i].rebased, session->has_ring ? region->pages : 0) &&
+                 svp_pageset_open(&take->captures[i].staged, session->has_ring ? region->pages : 0);
     }
     if (enough) {
         status = add_metadata(take, options, error);
@@ -117,7 +136,30 @@ static void swap_sets(struct svp_pageset *left, struct svp_pageset *right)
     *right = held;
 }
 
-/* Who takes collects: what is reported joins pending, and the take gets the whole of pending. Taking it and joining
+/* With the mutex held: the take gets the whole of its history's pending. What one take captures, the ring need not
+ * capture again: it will be in the shadow. The archive has to store it, and the shadow is not the base
+ * it knew. */
+static void capture_pending(const struct savepoint *session, const struct svp_take *take, struct svp_capture *capture)
+{
+    struct svp_region *region = capture->region;
+    svp_pageset_clear(&capture->captured);
+    if (take->for_ring) {
+        swap_sets(&region->ring_pending, &capture->captured);
+        svp_pageset_unite(&region->rebased, &capture->captured);
+    } else {
+        swap_sets(&region->pending, &capture->captured);
+        swap_sets(&region->no_base, &capture->no_base);
+        if (session->has_ring) {
+            svp_pageset_unite(&capture->captured, &region->ring_pending);
+            swap_sets(&region->rebased, &capture->rebased);
+            swap_sets(&region->ring_pending, &capture->staged);
+            svp_pageset_subtract(&capture->staged, &region->excluded);
+        }
+    }
+    svp_pageset_subtract(&capture->captured, &region->excluded);
+}
+
+/* Who takes collects, for all: what is reported joins pending. Taking it and joining
  * the queue are one step: a take in flight that failed between the two would return pages this one never sees. */
 static enum savepoint_status
 collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct savepoint_error *error)
@@ -135,11 +177,9 @@ collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct sav
     for (size_t i = 0; i < take->capture_count; i++) {
         struct svp_region *region = take->captures[i].region;
         svp_pageset_unite(&region->pending, &take->captures[i].captured);
+        svp_pageset_unite(&region->ring_pending, &take->captures[i].captured);
         if (status == SAVEPOINT_OK) {
-            svp_pageset_clear(&take->captures[i].captured);
-            swap_sets(&region->pending, &take->captures[i].captured);
-            swap_sets(&region->no_base, &take->captures[i].no_base);
-            svp_pageset_subtract(&take->captures[i].captured, &region->excluded);
+            capture_pending(session, take, &take->captures[i]);
         }
         if (region->backend->widened(region->watch)) {
             session->statistics.flags |= SAVEPOINT_SESSION_WIDENED;
@@ -155,20 +195,24 @@ collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct sav
 /* Copies one region's captured pages, chunk by chunk; false once the take has failed. */
 static bool stage_region(struct savepoint *session, struct svp_take *take, struct svp_capture *capture)
 {
-    uint64_t page = svp_pageset_next(&capture->captured, 0);
+    const bool beside_ring = session->has_ring && !take->for_ring;
+    const struct svp_pageset *pages = beside_ring ? &capture->staged : &capture->captured;
+    uint64_t page = svp_pageset_next(pages, 0);
     while (page != SVP_PAGESET_NONE) {
         struct svp_chunk *chunk = svp_staging_chunk(session, take);
         if (chunk == NULL) {
             return false;
         }
         chunk->region = capture->region;
-        for (; page != SVP_PAGESET_NONE && chunk->count < SVP_CHUNK_PAGES;
-             page = svp_pageset_next(&capture->captured, page + 1)) {
+        for (; page != SVP_PAGESET_NONE && chunk->count < SVP_CHUNK_PAGES; page = svp_pageset_next(pages, page + 1)) {
             if (svp_pageset_has(&capture->no_base, page)) {
                 chunk->no_base |= UINT64_C(1) << chunk->count;
             }
             if (svp_pageset_has(&capture->region->hot.kept, page)) {
                 chunk->unarmed |= UINT64_C(1) << chunk->count;
+            }
+            if (beside_ring && svp_pageset_has(&capture->rebased, page)) {
+                chunk->rebased |= UINT64_C(1) << chunk->count;
             }
             svp_copy_live(chunk->bytes + chunk->count * SVP_PAGE_BYTES, capture->region->base + page * SVP_PAGE_BYTES,
                           SVP_PAGE_BYTES);
@@ -194,11 +238,14 @@ svp_take_capture(struct savepoint *session, uint64_t *ticket, const struct savep
                  const struct svp_autosave *autosave, struct savepoint_error *error)
 {
     struct svp_take *take = NULL;
-    enum savepoint_status status = check_take(session, error);
+    bool for_ring = false;
+    enum savepoint_status status = choose_history(session, options, &for_ring, error);
+    status = status == SAVEPOINT_OK ? check_take(session, for_ring, error) : status;
     status = status == SAVEPOINT_OK ? new_take(session, &take, options, error) : status;
     if (status != SAVEPOINT_OK) {
         return status;
     }
+    take->for_ring = for_ring;
     if (autosave != NULL) {
         take->flags |= SVP_COMMIT_AUTOSAVE;
         take->keep_last = autosave->options.keep_last;

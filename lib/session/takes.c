@@ -16,6 +16,8 @@ void svp_take_free(struct svp_take *take)
     for (size_t i = 0; i < take->capture_count; i++) {
         svp_pageset_close(&take->captures[i].captured);
         svp_pageset_close(&take->captures[i].no_base);
+        svp_pageset_close(&take->captures[i].rebased);
+        svp_pageset_close(&take->captures[i].staged);
     }
     svp_staging_free(take->first_chunk);
     svp_buffer_free(&take->metadata);
@@ -36,7 +38,8 @@ void svp_take_enqueue(struct savepoint *session, struct svp_take *take)
     session->statistics.takes_in_flight++;
 }
 
-/* With the mutex held: the take's pages differ from what is committed, and have no usable base. */
+/* With the mutex held: the take's pages differ from what is committed, and have no usable base; whether the shadow has
+ * got them is not known. A ring needs no more than that they are compared with it once more. */
 static void return_pages(struct svp_take *take)
 {
     for (size_t i = 0; i < take->capture_count; i++) {
@@ -44,6 +47,7 @@ static void return_pages(struct svp_take *take)
         svp_pageset_unite(&capture->region->pending, &capture->captured);
         svp_pageset_unite(&capture->region->no_base, &capture->captured);
         svp_pageset_unite(&capture->region->no_base, &capture->no_base);
+        svp_pageset_unite(&capture->region->ring_pending, &capture->captured);
     }
 }
 
@@ -60,16 +64,23 @@ static void fail_locked(struct savepoint *session, struct svp_take *take, enum s
     }
 }
 
-/* With the mutex held. */
+/* With the mutex held. Takes of the archive rest on each other's commits, and all takes on the shadow as those before
+ * them have left it: a take that has not brought all of its pages there takes those of both histories along. */
 static void fail_with_followers(struct savepoint *session, struct svp_take *take, enum savepoint_status status,
                                 const struct savepoint_error *error)
 {
     struct savepoint_error later = { 0 };
+    bool shadow_lacks = !take->moved;
+    bool commit_lacks = !take->for_ring;
     fail_locked(session, take, status, error);
     svp_status_fail(&later, take->status, "take", "an earlier take in flight failed: %.300s", take->error.message);
     later.os_code = take->error.os_code;
     for (struct svp_take *behind = take->next; behind != NULL; behind = behind->next) {
-        fail_locked(session, behind, take->status, &later);
+        if (shadow_lacks || (commit_lacks && !behind->for_ring)) {
+            fail_locked(session, behind, take->status, &later);
+            shadow_lacks = shadow_lacks || !behind->moved;
+            commit_lacks = commit_lacks || !behind->for_ring;
+        }
     }
     svp_condition_wake_all(session->changed);
     svp_condition_wake_all(session->to_write);
@@ -127,7 +138,7 @@ void svp_take_stand(struct savepoint *session, const struct svp_take *take, stru
     if (session->gone_back) {
         const struct svp_stand *newest = &session->written;
         for (const struct svp_take *before = session->first_take; before != take; before = before->next) {
-            newest = before->status == SAVEPOINT_OK ? &before->after : newest;
+            newest = before->status == SAVEPOINT_OK && !before->for_ring ? &before->after : newest;
         }
         *stand = *newest;
         session->gone_back = false;
@@ -141,16 +152,37 @@ void svp_take_encoded(struct savepoint *session, struct svp_take *take)
     take->encoded = true;
     session->next_take = take->next;
     svp_condition_wake_all(session->to_write);
+    svp_condition_wake_all(session->changed);
     svp_mutex_unlock(session->mutex);
+}
+
+enum savepoint_status svp_take_moved(struct savepoint *session, struct svp_take *take)
+{
+    svp_mutex_lock(session->mutex);
+    enum savepoint_status status = take->status;
+    take->moved = status == SAVEPOINT_OK;
+    take->committing = take->moved && take->for_ring;
+    svp_mutex_unlock(session->mutex);
+    return status;
+}
+
+/* With the mutex held; NULL: there is none. */
+static struct svp_take *oldest_to_write(const struct savepoint *session)
+{
+    struct svp_take *take = session->first_take;
+    while (take != NULL && take->for_ring) {
+        take = take->next;
+    }
+    return take;
 }
 
 struct svp_take *svp_take_oldest(struct savepoint *session)
 {
+    struct svp_take *take;
     svp_mutex_lock(session->mutex);
-    while (session->first_take == NULL && !session->stopping) {
+    while ((take = oldest_to_write(session)) == NULL && !(session->stopping && session->next_take == NULL)) {
         svp_condition_wait(session->to_write, session->mutex);
     }
-    struct svp_take *take = session->first_take;
     svp_mutex_unlock(session->mutex);
     return take;
 }
@@ -188,17 +220,25 @@ note_result(struct savepoint *session, const struct svp_take *take, const struct
     svp_autosave_note(session, take);
 }
 
+/* With the mutex held. */
+static void leave_queue(struct savepoint *session, const struct svp_take *take)
+{
+    struct svp_take *before = NULL;
+    for (struct svp_take *other = session->first_take; other != take; other = other->next) {
+        before = other;
+    }
+    *(before != NULL ? &before->next : &session->first_take) = take->next;
+    session->last_take = take->next == NULL ? before : session->last_take;
+}
+
 void svp_take_finish(struct savepoint *session, struct svp_take *take, const struct savepoint_snapshot *snapshot)
 {
     svp_mutex_lock(session->mutex);
-    if (take->status == SAVEPOINT_OK) {
+    if (take->status == SAVEPOINT_OK && !take->for_ring) {
         session->written = take->after;
     }
     note_result(session, take, snapshot);
-    session->first_take = take->next;
-    if (session->first_take == NULL) {
-        session->last_take = NULL;
-    }
+    leave_queue(session, take);
     struct svp_chunk *surplus = svp_staging_settle(&session->staging, session->options.staging_bytes);
     svp_condition_wake_all(session->changed);
     svp_mutex_unlock(session->mutex);
@@ -210,6 +250,15 @@ void svp_session_drain(struct savepoint *session)
 {
     svp_mutex_lock(session->mutex);
     while (session->first_take != NULL) {
+        svp_condition_wait(session->changed, session->mutex);
+    }
+    svp_mutex_unlock(session->mutex);
+}
+
+void svp_session_settle(struct savepoint *session)
+{
+    svp_mutex_lock(session->mutex);
+    while (session->next_take != NULL) {
         svp_condition_wait(session->changed, session->mutex);
     }
     svp_mutex_unlock(session->mutex);

@@ -26,19 +26,22 @@ void svp_take_stage(struct savepoint *session, struct svp_take *take, struct svp
 struct svp_take *svp_take_next(struct savepoint *session);
 /* Encoder: sets `stand` to what the take's transaction goes on from, where that is not behind the one encoded last. */
 void svp_take_stand(struct savepoint *session, const struct svp_take *take, struct svp_stand *stand);
-/* Encoder: is done with the take; the writer ends it. */
+/* Encoder: what the take has captured is in the shadow, unless the status returned is a failure. A take of the ring can
+ * no longer be given up. */
+enum savepoint_status svp_take_moved(struct savepoint *session, struct svp_take *take);
+/* Encoder: is done with the take; the writer ends it, or the encoder itself if it is one of the ring. */
 void svp_take_encoded(struct savepoint *session, struct svp_take *take);
 /* Encoder: the next staged chunk, after waiting for it; NULL: there are no more. */
 struct svp_chunk *svp_take_unstage(struct savepoint *session, struct svp_take *take);
-/* Notes the first failure of a take, so that all work on it stops. The takes behind it fail too, for they may rest on
- * pages that were lost. The pages of all of them return to pending at once and bypass the comparison from then on: the
- * shadow has moved on. */
+/* Notes the first failure of a take, so that all work on it stops. The takes behind it that rest on it fail too. The
+ * pages of all of them return to pending at once and bypass the comparison from then on: the shadow has moved on. */
 void svp_take_fail(struct savepoint *session, struct svp_take *take, enum savepoint_status status,
                    const struct savepoint_error *error);
 enum savepoint_status svp_take_status(struct savepoint *session, const struct svp_take *take);
-/* Writer: the oldest take in flight, after waiting for one; NULL: the session is closing and none is left. */
+/* Writer: the oldest take of the archive in flight, after waiting for one; NULL: the session is closing and none is
+ * left. */
 struct svp_take *svp_take_oldest(struct savepoint *session);
-/* Writer: ends the oldest take. */
+/* Writer, and encoder for a take of the ring: ends it. */
 void svp_take_finish(struct savepoint *session, struct svp_take *take, const struct savepoint_snapshot *snapshot);
 
 #endif

@@ -1,0 +1,166 @@
+/* ring_take.c - from staged pages to a snapshot of the ring: compare, hash, log, mark */
+#include "session/ring_take.h"
+
+#include <string.h>
+
+#include "format/bytes.h"
+#include "session/encode.h"
+#include "session/table.h"
+#include "status.h"
+
+void svp_ring_take_begin(struct savepoint *session)
+{
+    session->encoder.pages_stored = 0;
+    session->encoder.unchanged = 0;
+    session->encoder.faults_avoided = session->encoder.compared_in_vain = 0;
+}
+
+/* A page that was excluded counts as zeros since: it may come back with what the shadow still holds. */
+static bool is_hashed(const struct svp_region *region, uint64_t page, const struct svp_changes *changes)
+{
+    const struct svp_hash zero = svp_tree_zero_page();
+    return changes->all_zero || memcmp(&region->tree.hashes[0][page], &zero, sizeof zero) != 0;
+}
+
+enum savepoint_status svp_ring_take_chunk(struct savepoint *session, const struct svp_chunk *chunk)
+{
+    struct svp_region *region = chunk->region;
+    struct svp_changes changes;
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        const uint64_t page = chunk->pages[i];
+        const uint8_t *staged = chunk->bytes + i * SVP_PAGE_BYTES;
+        uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+        svp_compare(&changes, shadow, staged);
+        svp_encode_note(&session->encoder, chunk, i, !changes.same);
+        if (changes.same && is_hashed(region, page, &changes)) {
+            session->encoder.unchanged++;
+            continue;
+        }
+        const struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
+        if (!changes.same) {
+            svp_ring_log(&session->ring, region->ring_id, page, shadow, staged, &changes);
+            memcpy(shadow, staged, SVP_PAGE_BYTES);
+        }
+        svp_tree_update(&region->tree, page, &hash);
+        session->encoder.pages_stored++;
+    }
+    return SAVEPOINT_OK;
+}
+
+/* ---- the body of a mark: its regions, then the metadata */
+
+static void add_part(struct svp_buffer *body, const struct svp_region_entry *entry, const struct svp_region *region)
+{
+    svp_buffer_add32(body, region->ring_id);
+    svp_buffer_add32(body, entry->excluded_count);
+    svp_buffer_add64(body, region->pages);
+    for (uint32_t i = 0; i < entry->excluded_count; i++) {
+        svp_buffer_add64(body, entry->excluded[i].first_page);
+        svp_buffer_add64(body, entry->excluded[i].page_count);
+    }
+}
+
+const uint8_t *svp_ring_part_read(struct svp_ring_part *part, const uint8_t *at)
+{
+    part->ring_id = svp_load32(at);
+    part->excluded_count = svp_load32(at + 4);
+    part->pages = svp_load64(at + 8);
+    part->excluded = at + 16;
+    return part->excluded + (size_t)part->excluded_count * 16;
+}
+
+void svp_ring_part_excluded(const struct svp_ring_part *part, uint32_t index, uint64_t *first_page,
+                            uint64_t *page_count)
+{
+    *first_page = svp_load64(part->excluded + (size_t)index * 16);
+    *page_count = svp_load64(part->excluded + (size_t)index * 16 + 8);
+}
+
+/* ---- the mark */
+
+static void describe(const struct savepoint *session, const struct svp_take *take, const struct svp_hash *state_root,
+                     struct savepoint_snapshot *snapshot)
+{
+    const struct svp_ring_history *history = &session->ring_history;
+    struct svp_commit commit = { .state_root = *state_root,
+                                 .sequence = history->sequence + 1,
+                                 .time_ns = take->time_ns };
+    memcpy(commit.parent_id.bytes, history->parent.bytes, sizeof commit.parent_id.bytes);
+    commit.metadata_hash = svp_digest128(0, take->metadata.bytes, take->metadata.count);
+    commit.label_bytes = (uint32_t)strlen(take->label);
+    memcpy(commit.label, take->label, commit.label_bytes);
+    const struct svp_hash id = svp_commit_identity(&commit, history->uuid);
+    *snapshot = (struct savepoint_snapshot){
+        .parent = history->parent,
+        .sequence = commit.sequence,
+        .time_ns = take->time_ns,
+        .changed_pages = session->encoder.pages_stored,
+        .pause_ns = take->pause_ns,
+        .region_count = (uint32_t)take->capture_count,
+        .flags = SAVEPOINT_SNAPSHOT_RING | (history->has_parent ? 0u : (uint32_t)SAVEPOINT_SNAPSHOT_ROOT) |
+                 ((take->flags & SVP_COMMIT_AUTOSAVE) != 0 ? (uint32_t)SAVEPOINT_SNAPSHOT_AUTOSAVE : 0u),
+        .metadata_bytes = take->metadata.count,
+    };
+    memcpy(snapshot->id.bytes, id.bytes, sizeof snapshot->id.bytes);
+    memcpy(snapshot->digest.bytes, state_root->bytes, sizeof snapshot->digest.bytes);
+    memcpy(snapshot->label, take->label, commit.label_bytes);
+    for (size_t i = 0; i < take->capture_count; i++) {
+        snapshot->region_pages += take->captures[i].region->pages;
+    }
+}
+
+void svp_ring_count(struct savepoint *session)
+{
+    const struct svp_ring *ring = &session->ring;
+    session->statistics.ring_snapshots = ring->mark_count;
+    session->statistics.ring_bytes = ring->end - ring->begin;
+    session->statistics.ring_dropped = ring->dropped_count;
+}
+
+/* The snapshot is in the ring: the next one stands on it. */
+static void advance(struct savepoint *session, struct savepoint_snapshot *snapshot)
+{
+    struct svp_ring_mark mark;
+    struct savepoint_statistics *statistics = &session->statistics;
+    svp_ring_newest(&session->ring, &mark);
+    *snapshot = mark.snapshot;
+    session->ring_history.parent = snapshot->id;
+    session->ring_history.has_parent = true;
+    session->ring_history.sequence = snapshot->sequence;
+    svp_mutex_lock(session->mutex);
+    statistics->pages_unchanged += session->encoder.unchanged;
+    statistics->faults_avoided += session->encoder.faults_avoided;
+    statistics->compared_in_vain += session->encoder.compared_in_vain;
+    svp_ring_count(session);
+    svp_mutex_unlock(session->mutex);
+}
+
+enum savepoint_status svp_ring_take_mark(struct savepoint *session, const struct svp_take *take,
+                                         struct savepoint_snapshot *snapshot, struct savepoint_error *error)
+{
+    struct svp_table table = { 0 };
+    struct svp_buffer *body = &session->append.body;
+    struct svp_hash state_root;
+    svp_buffer_clear(body);
+    bool enough = svp_table_open(&table, session, take) && svp_table_root(&table, &state_root);
+    for (uint32_t i = 0; enough && i < table.regions.count; i++) {
+        add_part(body, &table.regions.entries[i], table.ordered[i]);
+    }
+    if (enough) {
+        svp_buffer_add(body, take->metadata.bytes, take->metadata.count);
+        describe(session, take, &state_root, snapshot);
+    }
+    svp_table_close(&table);
+    if (!enough || body->failed) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "take", "no memory for a snapshot of the ring");
+    }
+    if (!svp_ring_mark(&session->ring, snapshot, body->bytes, body->count)) {
+        return svp_status_fail(
+            error, SAVEPOINT_LIMIT, "take",
+            "the ring's %llu bytes are too few for so much as the head of a snapshot: open the session "
+            "with a larger ring_bytes",
+            (unsigned long long)session->ring.capacity);
+    }
+    advance(session, snapshot);
+    return SAVEPOINT_OK;
+}
