@@ -20,6 +20,8 @@
 #define SVP_NAME_BYTES_MAX 255u
 #define SVP_METADATA_BYTES_MAX (1u << 20)
 #define SVP_CHAIN_LINKS_MAX 64u
+/* A writer stops earlier: each link is a read of the file for whoever wants just one page. */
+#define SVP_CHAIN_LINKS_WRITTEN 16u
 #define SVP_INDEX_UNPACKED_MAX (16u << 20)
 #define SVP_WINDOW_LOG_MAX 23 /* 8 MiB */
 

@@ -14,7 +14,7 @@
 #include "format/tree.h"
 #include "status.h"
 
-enum { SHARES_PER_WORKER = 2, SHARE_PAGES_MIN = 256 };
+enum { SHARES_PER_WORKER = 1, SHARE_PAGES_MIN = 256 };
 
 struct share { /* pages of one part, all that are wanted from the first on */
     const struct svp_bulk_part *part;

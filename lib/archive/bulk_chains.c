@@ -117,6 +117,7 @@ static bool read_tables(struct svp_chains *chains, uint64_t offset)
     const struct svp_source *source = &chains->source;
     struct svp_cached_pages *tables = chains->tables;
     struct svp_record record;
+    svp_source_look(source, offset, SVP_HEADER_BYTES + TABLES_BYTES);
     bool good = svp_source_header(source, &record, offset, NULL) == SAVEPOINT_OK && record.type == SVP_PAGES;
     size_t needed = TABLES_BYTES < record.body_bytes ? TABLES_BYTES : (size_t)record.body_bytes;
     for (size_t got = 0; good && got < needed;) {
@@ -126,6 +127,7 @@ static bool read_tables(struct svp_chains *chains, uint64_t offset)
                svp_source_bytes(source, tables->body.bytes, got, offset + SVP_HEADER_BYTES, NULL) == SAVEPOINT_OK &&
                svp_pages_read_tables(&tables->pages, tables->body.bytes, got, offset, &needed) == SVP_GOOD;
     }
+    svp_source_look_away(source);
     return good && needed > 0;
 }
 

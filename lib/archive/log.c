@@ -33,6 +33,8 @@ bool svp_log_holds(struct svp_log *log, enum savepoint_status status, const stru
     return status == SAVEPOINT_OK;
 }
 
+enum { TAIL_BYTES = 16 << 10 }; /* most likely the last END, its trailer and the SEAL */
+
 static void adopt_end(struct svp_log *log, const struct svp_end *end, const struct svp_record *record)
 {
     log->has_end = true;
@@ -316,6 +318,7 @@ static enum savepoint_status read_state(struct svp_log *log, struct svp_source *
         }
         return begun;
     }
+    svp_source_look(source, log->file_bytes < TAIL_BYTES ? 0 : log->file_bytes - TAIL_BYTES, TAIL_BYTES);
     find_last_end(log, source, magic);
     if (log->trouble != SAVEPOINT_OK) {
         return SAVEPOINT_OK; /* the caller looks at it */
@@ -352,6 +355,7 @@ enum savepoint_status svp_log_open(struct svp_log *log, struct svp_source *sourc
         return SAVEPOINT_OK;
     }
     enum savepoint_status status = read_state(log, source, error);
+    svp_source_look_away(source);
     if (log->trouble != SAVEPOINT_OK) {
         if (error != NULL) {
             *error = log->trouble_error;

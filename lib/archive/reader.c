@@ -76,13 +76,19 @@ index_before(struct svp_reader *reader, struct svp_index *index, uint64_t commit
 static enum savepoint_status
 load_index(struct svp_reader *reader, struct svp_index *index, uint64_t commit_offset, struct savepoint_error *error)
 {
+    enum { COMMIT_BYTES = 1024, BEFORE_BYTES = sizeof reader->source->window->bytes - COMMIT_BYTES };
     struct svp_commit commit;
     struct svp_record record;
+    uint64_t before =
+        commit_offset < BEFORE_BYTES ? commit_offset : BEFORE_BYTES; /* an index stands before its commit */
+    svp_source_look(reader->source, commit_offset - before, (size_t)before + COMMIT_BYTES);
     enum savepoint_status status = svp_source_commit(reader->source, &commit, commit_offset, error);
-    if (status == SAVEPOINT_CORRUPT) {
+    enum savepoint_status commit_status = status;
+    status = status == SAVEPOINT_OK ? read_index(reader, index, &record, commit.index, error) : status;
+    svp_source_look_away(reader->source);
+    if (commit_status == SAVEPOINT_CORRUPT) {
         return index_before(reader, index, commit_offset, error);
     }
-    status = status == SAVEPOINT_OK ? read_index(reader, index, &record, commit.index, error) : status;
     return status == SAVEPOINT_CORRUPT ? svp_rebuild_index(reader, index, &commit, commit_offset, error) : status;
 }
 

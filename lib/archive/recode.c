@@ -7,7 +7,7 @@
 #include "status.h"
 
 enum { BATCH_PAGES = 256, BATCH_BYTES = 64 * SVP_PAGE_BYTES }; /* as a session writes them */
-enum { SPAN_RADIX = 8, COMPRESSION = 1 };
+enum { SPAN_RADIX = 4, COMPRESSION = 1 };
 
 bool svp_recode_open(struct svp_recode *recode, const struct svp_sink *sink)
 {
@@ -114,7 +114,7 @@ enum savepoint_status svp_recode_finish(struct svp_recode *recode, struct savepo
 /* The same bounds as those of a session (SPEC.md section 5). */
 static const struct svp_coder *choose(struct svp_place *place, const struct svp_changes *changes, bool has_before)
 {
-    bool base_usable = has_before && place->target != 0 && place->links < SVP_CHAIN_LINKS_MAX;
+    bool base_usable = has_before && place->target != 0 && place->links < SVP_CHAIN_LINKS_WRITTEN;
     uint32_t budget = place->key_bytes > place->delta_bytes ? place->key_bytes - place->delta_bytes : 0;
     const struct svp_coder *coder = svp_coder_choose(changes, base_usable, budget);
     if (coder->has_base) {
@@ -159,7 +159,7 @@ svp_recode_page(struct svp_recode *recode, const struct svp_recode_page *page, s
 
 /* ---- the index */
 
-/* The largest k with 8^k dividing depth, as far as levels go. */
+/* The largest k with 4^k dividing depth, as far as levels go. */
 static unsigned level_of(uint32_t depth)
 {
     unsigned level = 0;
@@ -201,7 +201,7 @@ static bool fill_map(const struct svp_recode *recode, struct svp_index *map, uin
     return enough;
 }
 
-/* Writes a map over the last 8^level commits to the body; false when that was not possible: a list serves as well. */
+/* Writes a map over the last 4^level commits to the body; false when that was not possible: a list serves as well. */
 static bool write_map(struct svp_recode *recode, unsigned level)
 {
     uint32_t span = 1;

@@ -10,7 +10,7 @@
 #include "format/pages.h"
 #include "savepoint.h"
 
-enum { SVP_RECODE_LEVELS = 11 }; /* as in session.h: 8^10 commits and more share the top level */
+enum { SVP_RECODE_LEVELS = 16 }; /* as in session.h: 4^15 commits and more share the top level */
 
 struct svp_sink { /* where records go */
     void *to;
@@ -25,7 +25,7 @@ struct svp_recode { /* one thread at a time */
     struct svp_packer *packer;
     struct svp_batch *batches[SVP_CODER_COUNT];
     struct svp_places places;
-    uint64_t levels[SVP_RECODE_LEVELS]; /* [k]: the newest commit of the base chain whose depth is divisible by 8^k */
+    uint64_t levels[SVP_RECODE_LEVELS]; /* [k]: the newest commit of the base chain whose depth is divisible by 4^k */
 
     /* the snapshot being written */
     uint32_t depth, region_id;

@@ -14,7 +14,8 @@ svp_source_open(struct svp_source *source, struct svp_file file, const char *pat
     *source = (struct svp_source){ .file = file, .limit = UINT64_MAX };
     source->path = svp_memory_alloc(path_bytes);
     source->unpacker = svp_unpacker_open();
-    if (source->path == NULL || source->unpacker == NULL) {
+    source->window = svp_memory_zalloc(1, sizeof *source->window);
+    if (source->path == NULL || source->unpacker == NULL || source->window == NULL) {
         svp_source_close(source);
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "%s: no memory to open the archive", path);
     }
@@ -27,6 +28,7 @@ void svp_source_close(struct svp_source *source)
     svp_file_close(&source->file);
     svp_memory_free(source->path);
     svp_unpacker_close(source->unpacker);
+    svp_memory_free(source->window);
     *source = (struct svp_source){ .file = SVP_FILE_NONE };
 }
 
@@ -35,7 +37,8 @@ svp_source_share(struct svp_source *shared, const struct svp_source *source, str
 {
     *shared = *source;
     shared->unpacker = svp_unpacker_open();
-    return shared->unpacker != NULL
+    shared->window = svp_memory_zalloc(1, sizeof *shared->window);
+    return shared->unpacker != NULL && shared->window != NULL
                ? SAVEPOINT_OK
                : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory to read", source->path);
 }
@@ -43,6 +46,30 @@ svp_source_share(struct svp_source *shared, const struct svp_source *source, str
 void svp_source_unshare(struct svp_source *shared)
 {
     svp_unpacker_close(shared->unpacker);
+    svp_memory_free(shared->window);
+}
+
+void svp_source_look(const struct svp_source *source, uint64_t offset, size_t bytes)
+{
+    struct svp_source_window *window = source->window;
+    bytes = bytes < sizeof window->bytes ? bytes : sizeof window->bytes;
+    bytes = bytes < source->limit - offset ? bytes : (size_t)(source->limit - offset);
+    window->offset = offset;
+    window->count = 0;
+    if (offset < source->limit && svp_file_read(&source->file, window->bytes, bytes, offset, &window->count) != 0) {
+        window->count = 0; /* who asks for the bytes themselves learns why */
+    }
+}
+
+void svp_source_look_away(const struct svp_source *source)
+{
+    source->window->count = 0;
+}
+
+static bool in_window(const struct svp_source_window *window, uint64_t offset, size_t bytes)
+{
+    return window->count > 0 && offset >= window->offset && offset - window->offset <= window->count &&
+           bytes <= window->count - (size_t)(offset - window->offset);
 }
 
 enum savepoint_status svp_source_bytes(const struct svp_source *source, void *to, size_t bytes, uint64_t offset,
@@ -52,6 +79,10 @@ enum savepoint_status svp_source_bytes(const struct svp_source *source, void *to
     if (offset > source->limit || bytes > source->limit - offset) {
         return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read",
                              "%s: a record points behind the end of the archive", source->path);
+    }
+    if (in_window(source->window, offset, bytes)) {
+        memcpy(to, source->window->bytes + (offset - source->window->offset), bytes);
+        return SAVEPOINT_OK;
     }
     int code = svp_file_read(&source->file, to, bytes, offset, &done);
     if (code != 0) {
@@ -87,9 +118,9 @@ enum savepoint_status svp_source_header(const struct svp_source *source, struct 
     return status == SAVEPOINT_OK ? check_header(source, record, header, offset, error) : status;
 }
 
-enum savepoint_status
-svp_source_record(const struct svp_source *source, struct svp_record *record, struct svp_buffer *body, uint64_t offset,
-                  unsigned type, struct savepoint_error *error)
+static enum savepoint_status
+read_record(const struct svp_source *source, struct svp_record *record, struct svp_buffer *body, uint64_t offset,
+            unsigned type, struct savepoint_error *error)
 {
     enum savepoint_status status = svp_source_header(source, record, offset, error);
     if (status != SAVEPOINT_OK) {
@@ -116,6 +147,22 @@ svp_source_record(const struct svp_source *source, struct svp_record *record, st
     }
     body->count = (size_t)record->body_bytes;
     return SAVEPOINT_OK;
+}
+
+enum savepoint_status
+svp_source_record(const struct svp_source *source, struct svp_record *record, struct svp_buffer *body, uint64_t offset,
+                  unsigned type, struct savepoint_error *error)
+{
+    enum { COMMIT_BYTES = 1 << 10, RECORD_BYTES = 24 << 10 }; /* most of them have less */
+    const bool known = in_window(source->window, offset, SVP_HEADER_BYTES);
+    if (!known) {
+        svp_source_look(source, offset, type == SVP_COMMIT ? COMMIT_BYTES : RECORD_BYTES);
+    }
+    enum savepoint_status status = read_record(source, record, body, offset, type, error);
+    if (!known) {
+        svp_source_look_away(source);
+    }
+    return status;
 }
 
 enum savepoint_status svp_source_verdict(const struct svp_source *source, enum svp_verdict verdict, uint64_t offset,

@@ -13,6 +13,12 @@
 #include "os/file.h"
 #include "savepoint.h"
 
+struct svp_source_window { /* bytes looked at ahead of reading them, one call for several pieces */
+    uint64_t offset;
+    size_t count; /* 0: none */
+    uint8_t bytes[32 << 10];
+};
+
 /* One thread at a time. Bytes at or behind `limit` do not exist for it: a writer may be at work there. */
 struct svp_source {
     struct svp_file file;
@@ -21,6 +27,7 @@ struct svp_source {
     bool salt_known;
     uint64_t limit;
     struct svp_unpacker *unpacker;
+    struct svp_source_window *window;
 };
 
 /* Takes the open file over, also on failure (then it is closed). `path` is copied. */
@@ -35,6 +42,11 @@ void svp_source_unshare(struct svp_source *shared);
 /* Reads exactly `bytes` bytes; fewer are CORRUPT (the record that led here said they exist). */
 enum savepoint_status svp_source_bytes(const struct svp_source *source, void *to, size_t bytes, uint64_t offset,
                                        struct savepoint_error *error);
+
+/* Reads ahead what is likely to be asked for next, as much of it as there is and fits: what comes from there needs no
+ * call of its own. To be ended before the file may change. */
+void svp_source_look(const struct svp_source *source, uint64_t offset, size_t bytes);
+void svp_source_look_away(const struct svp_source *source);
 
 /* Reads and checks a header; any type. CORRUPT when it is none, or of another file. */
 enum savepoint_status svp_source_header(const struct svp_source *source, struct svp_record *record, uint64_t offset,

@@ -119,7 +119,7 @@ enum savepoint_status svp_encode_flush(struct savepoint *session, struct savepoi
 static const struct svp_coder *
 choose(struct svp_page_state *state, const struct svp_changes *changes, bool no_base, bool fast)
 {
-    bool base_usable = !no_base && state->record_offset != 0 && state->links < SVP_CHAIN_LINKS_MAX;
+    bool base_usable = !no_base && state->record_offset != 0 && state->links < SVP_CHAIN_LINKS_WRITTEN;
     uint32_t budget = state->key_bytes > state->delta_bytes ? (uint32_t)(state->key_bytes - state->delta_bytes) : 0;
     const struct svp_coder *coder = svp_coder_choose(changes, base_usable, budget);
     if (coder->has_base) {

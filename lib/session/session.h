@@ -29,7 +29,7 @@ enum {
     SVP_HOOKS_MAX = 16,
     SVP_RESULTS = 1024,
     SVP_WATCHES_MAX = 8, /* backends in use at once */
-    SVP_LEVELS = 11,     /* 8^10 commits and more share the top level */
+    SVP_LEVELS = 16,     /* 4^15 commits and more share the top level */
     SVP_RUNS = 4096      /* runs one collect call reports */
 };
 
@@ -110,7 +110,7 @@ struct svp_history { /* where the next commit stands: plain data */
     uint64_t parent; /* offset of its COMMIT, 0 for a root */
     struct svp_hash parent_id;
     uint32_t depth;               /* of the parent */
-    uint64_t levels[SVP_LEVELS];  /* [k]: the newest commit of the base chain whose depth is divisible by 8^k */
+    uint64_t levels[SVP_LEVELS];  /* [k]: the newest commit of the base chain whose depth is divisible by 4^k */
     uint64_t regions_offset;      /* REGIONS record in force at the parent */
     struct svp_hash regions_hash; /* of its body */
 };

@@ -1,6 +1,7 @@
 /* span.c - the INDEX a commit writes: its own records, or a map over a span of the base chain (SPEC.md section 4.5)
  *
- * At depths divisible by 8^k a map spans the last 8^k commits, so that finding a page takes O(log n) records. */
+ * At depths divisible by 4^k a map spans the last 4^k commits, so that finding a page takes O(log n) records; all
+ * commits, where that takes not much more room: then it takes no more than about ten records, whatever n is. */
 #include "session/span.h"
 
 #include <stdlib.h>
@@ -8,9 +9,9 @@
 #include "format/bytes.h"
 #include "status.h"
 
-enum { SPAN_RADIX = 8 };
+enum { SPAN_RADIX = 4, WHOLE_LEVEL_MIN = 3, WHOLE_COST_MAX = 2 };
 
-/* The largest k with 8^k dividing depth, as far as levels go. */
+/* The largest k with 4^k dividing depth, as far as levels go. */
 static unsigned level_of(uint32_t depth)
 {
     unsigned level = 0;
@@ -40,8 +41,26 @@ static int order_by_id(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Writes a map over the last 8^level commits (and orders the regions by id for it); false when that was not possible
- * (no memory, too many entries, unknown where it begins): a list serves as well. */
+/* Whether a map over all commits has not many more entries than one over those above a depth: runs of pages that stand
+ * in one record. */
+static bool whole_pays(struct svp_region **regions, size_t region_count, uint32_t above_depth)
+{
+    uint64_t whole = 0, span = 0;
+    for (size_t i = 0; i < region_count; i++) {
+        uint64_t before = 0;
+        for (uint64_t page = 0; page < regions[i]->pages; page++) {
+            const struct svp_page_state *state = &regions[i]->states[page];
+            bool begins = state->record_offset != 0 && state->record_offset != before;
+            whole += begins;
+            span += begins && state->changed_depth > above_depth;
+            before = state->record_offset;
+        }
+    }
+    return whole <= span * WHOLE_COST_MAX;
+}
+
+/* Writes a map over the last 4^level commits or more (and orders the regions by id for it); false when that was not
+ * possible (no memory, too many entries): a list serves as well. */
 static bool write_map(struct savepoint *session, struct svp_region **regions, size_t region_count, unsigned level,
                       struct svp_buffer *body)
 {
@@ -50,8 +69,10 @@ static bool write_map(struct savepoint *session, struct svp_region **regions, si
         span *= SPAN_RADIX;
     }
     uint32_t above_depth = session->encoder.depth - span;
-    if (above_depth != 0 && session->history.levels[level] == 0) {
-        return false; /* the commit where the span begins is not known: svp_span_find met damage */
+    /* Where the span begins is not known behind a map of all commits, or behind damage: svp_span_find. */
+    if (session->history.levels[level] == 0 ||
+        (level >= WHOLE_LEVEL_MIN && whole_pays(regions, region_count, above_depth))) {
+        above_depth = 0;
     }
     struct svp_index map = { .kind = SVP_INDEX_MAP };
     map.below = above_depth == 0 ? 0 : session->history.levels[level];
@@ -107,8 +128,8 @@ void svp_span_advance(struct svp_history *history, uint64_t commit_offset, uint3
     }
 }
 
-/* The newest commits of the base chain at depths divisible by 8^k. The walk goes by the indexes, whose spans begin and
- * end at such depths, so it meets all of them in O(log n) steps. */
+/* The newest commits of the base chain at depths divisible by 4^k. The walk goes by the indexes, whose spans begin and
+ * end at such depths, so it meets all of them in O(log n) steps; those behind a map of all commits are not needed. */
 enum savepoint_status svp_span_find(struct savepoint *session, struct svp_history *history, uint64_t commit_offset,
                                     struct savepoint_error *error)
 {
@@ -127,7 +148,8 @@ enum savepoint_status svp_span_find(struct savepoint *session, struct svp_histor
         if (status == SAVEPOINT_CORRUPT && commit_read) { /* a damaged index is only a cache: one step at a time then */
             status = SAVEPOINT_OK;
         }
-        if (status == SAVEPOINT_CORRUPT && found > 0) { /* a base is damaged: lists until there are new levels */
+        if (status == SAVEPOINT_CORRUPT &&
+            found > 0) { /* a base is damaged: maps of all commits until there are new levels */
             return SAVEPOINT_OK;
         }
         if (status == SAVEPOINT_OK && below >= commit_offset) {
