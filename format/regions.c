@@ -159,3 +159,29 @@ bool svp_region_excludes(const struct svp_region_entry *entry, uint64_t page)
     }
     return low > 0 && page - entry->excluded[low - 1].first_page < entry->excluded[low - 1].page_count;
 }
+
+static uint64_t end_of(const struct svp_excluded *range)
+{
+    return range->first_page + range->page_count;
+}
+
+/* One pass over both. */
+uint64_t svp_region_returned(const struct svp_region_entry *old, const struct svp_region_entry *now)
+{
+    uint64_t returned = 0;
+    uint32_t from = 0;
+    for (uint32_t i = 0; i < old->excluded_count; i++) {
+        const struct svp_excluded *range = &old->excluded[i];
+        returned += range->page_count;
+        while (from < now->excluded_count && end_of(&now->excluded[from]) <= range->first_page) {
+            from++;
+        }
+        for (uint32_t k = from; k < now->excluded_count && now->excluded[k].first_page < end_of(range); k++) {
+            const struct svp_excluded *kept = &now->excluded[k];
+            uint64_t first = kept->first_page > range->first_page ? kept->first_page : range->first_page;
+            uint64_t end = end_of(kept) < end_of(range) ? end_of(kept) : end_of(range);
+            returned -= end - first;
+        }
+    }
+    return returned;
+}

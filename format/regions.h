@@ -37,5 +37,7 @@ void svp_regions_free(struct svp_region_table *table);
 const struct svp_region_entry *svp_regions_find(const struct svp_region_table *table, const char *name);
 const struct svp_region_entry *svp_regions_find_id(const struct svp_region_table *table, uint32_t id);
 bool svp_region_excludes(const struct svp_region_entry *entry, uint64_t page);
+/* How many pages `old` excludes and `now` does not. */
+uint64_t svp_region_returned(const struct svp_region_entry *old, const struct svp_region_entry *now);
 
 #endif

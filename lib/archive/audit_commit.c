@@ -71,37 +71,11 @@ static enum savepoint_status check_below(const struct svp_audit *audit, const st
                : svp_audit_broken(audit, audit->index.offset, "the index goes on at no base of its snapshot", error);
 }
 
-static uint64_t end_of(const struct svp_excluded *range)
-{
-    return range->first_page + range->page_count;
-}
-
-/* How many pages `old` excludes and `now` does not; one pass over both. */
-static uint64_t pages_returned(const struct svp_region_entry *old, const struct svp_region_entry *now)
-{
-    uint64_t returned = 0;
-    uint32_t from = 0;
-    for (uint32_t i = 0; i < old->excluded_count; i++) {
-        const struct svp_excluded *range = &old->excluded[i];
-        returned += range->page_count;
-        while (from < now->excluded_count && end_of(&now->excluded[from]) <= range->first_page) {
-            from++;
-        }
-        for (uint32_t k = from; k < now->excluded_count && now->excluded[k].first_page < end_of(range); k++) {
-            const struct svp_excluded *kept = &now->excluded[k];
-            uint64_t first = kept->first_page > range->first_page ? kept->first_page : range->first_page;
-            uint64_t end = end_of(kept) < end_of(range) ? end_of(kept) : end_of(range);
-            returned -= end - first;
-        }
-    }
-    return returned;
-}
-
 /* True when each page that `old` excludes and `now` does not is stored in this transaction, without a base. */
 static bool
 returned_whole(const struct svp_audit *audit, const struct svp_region_entry *old, const struct svp_region_entry *now)
 {
-    uint64_t returned = pages_returned(old, now);
+    uint64_t returned = svp_region_returned(old, now);
     if (returned == 0) {
         return true;
     }

@@ -26,7 +26,6 @@ static const char *check_table(const struct svp_receive *receive, const struct s
     return NULL;
 }
 
-/* A page that was excluded and is no longer must be stored, without base: what is here counts as zeros. */
 enum savepoint_status svp_receive_regions(struct svp_receive *receive)
 {
     const struct svp_inflow *inflow = &receive->inflow;
@@ -187,11 +186,37 @@ static struct svp_hash root_of(const struct svp_receive *receive, const struct s
     return svp_sparse_root_finish(&root);
 }
 
+/* Every page that was excluded before and is no longer is among those read (which are all different): what is here of
+ * it counts as zeros. */
+static bool all_returned(const struct svp_receive *receive)
+{
+    uint64_t returned = 0;
+    uint64_t met = 0;
+    for (uint32_t i = 0; i < receive->table.count; i++) {
+        const struct svp_region_entry *now = &receive->table.entries[i];
+        const struct svp_region_entry *old = svp_regions_find_id(&receive->base.table, now->id);
+        returned += old != NULL ? svp_region_returned(old, now) : 0;
+    }
+    for (size_t i = 0; returned > 0 && i < receive->touched.count; i += sizeof(struct svp_receive_touch)) {
+        struct svp_receive_touch touch;
+        memcpy(&touch, receive->touched.bytes + i, sizeof touch);
+        const struct svp_region_entry *now = svp_regions_find_id(&receive->table, (uint32_t)touch.region_id);
+        const struct svp_region_entry *old = svp_regions_find_id(&receive->base.table, (uint32_t)touch.region_id);
+        bool back = old != NULL && svp_region_excludes(old, touch.page) && !svp_region_excludes(now, touch.page);
+        met += back ? 1 : 0;
+    }
+    return met == returned;
+}
+
 enum savepoint_status svp_receive_check_state(struct svp_receive *receive)
 {
     struct svp_buffer state = { 0 };
     if (repeats(receive)) {
         return svp_inflow_broken(&receive->inflow, "a page is stored twice in a snapshot", receive->error);
+    }
+    if (!all_returned(receive)) {
+        return svp_inflow_broken(&receive->inflow, "a page that was excluded comes back without being sent",
+                                 receive->error);
     }
     for (uint32_t i = 0; i < receive->table.count; i++) {
         const struct svp_hash root = root_of(receive, &receive->table.entries[i]);
