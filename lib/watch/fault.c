@@ -301,25 +301,36 @@ enum savepoint_status svp_fault_publish(struct svp_fault_range *range, struct sa
     return status;
 }
 
-void svp_fault_withdraw(struct svp_fault_range *range)
+static bool withdraw(const struct svp_fault_range *range)
 {
-    pthread_mutex_lock(&writer);
     const struct table *old = atomic_load(&published);
+    /* The spare is the table before the last change: it has room for one range less than this one. A child has none
+     * at first. */
+    if (old->count > 1 && !reserve_spare(old->count - 1)) {
+        return false;
+    }
     atomic_fetch_add(&withdrawals, 1);
     if (old->count == 1) {
         exchange_tables(NULL);
         if (!staying) {
             svp_fault_uninstall();
         }
-    } else {
-        /* The spare is the table before the last change: it holds at least one range less than this one. */
-        spare->count = 0;
-        for (size_t i = 0; i < old->count; i++) {
-            if (old->ranges[i] != range) {
-                spare->ranges[spare->count++] = old->ranges[i];
-            }
-        }
-        exchange_tables(spare);
+        return true;
     }
+    spare->count = 0;
+    for (size_t i = 0; i < old->count; i++) {
+        if (old->ranges[i] != range) {
+            spare->ranges[spare->count++] = old->ranges[i];
+        }
+    }
+    exchange_tables(spare);
+    return true;
+}
+
+bool svp_fault_withdraw(struct svp_fault_range *range)
+{
+    pthread_mutex_lock(&writer);
+    bool withdrawn = withdraw(range);
     pthread_mutex_unlock(&writer);
+    return withdrawn;
 }

@@ -40,8 +40,9 @@ enum savepoint_status svp_fault_publish(struct svp_fault_range *range, struct sa
 
 /* No handler looks at the range any more when this returns; its memory must be writable again before. The handler
  * stays for the life of the process, unless only trials have used it: a thread may have met the old protection and
- * be still on its way into the handler, and would get the application's instead. */
-void svp_fault_withdraw(struct svp_fault_range *range);
+ * be still on its way into the handler, and would get the application's instead. False without memory,
+ * which only a forked child can need: then it stays published. */
+bool svp_fault_withdraw(struct svp_fault_range *range);
 
 /* Waits for the handlers that are running now, not for those that start later. */
 void svp_fault_settle(void);

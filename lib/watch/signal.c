@@ -78,7 +78,7 @@ static enum savepoint_status arm_range(struct svp_fault_range *range, struct sav
     if (mprotect((void *)range->start, range->bytes, range->protection & ~PROT_WRITE) != 0) {
         int failure = errno;
         disarm(range);
-        svp_fault_withdraw(range);
+        (void)svp_fault_withdraw(range);
         return svp_status_os(error, failure, "watch", "memory at 0x%" PRIxPTR " cannot be write-protected",
                              range->start);
     }
@@ -122,12 +122,10 @@ signal_add(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepo
     return SAVEPOINT_OK;
 }
 
-/* In a forked child the handler goes on serving what the parent has published. */
-static void end_range(const struct svp_watch *watch, struct svp_fault_range *range)
+static void end_range(struct svp_fault_range *range)
 {
     disarm(range);
-    if (!in_child(watch)) {
-        svp_fault_withdraw(range);
+    if (svp_fault_withdraw(range)) {
         svp_memory_free(range);
     }
 }
@@ -138,7 +136,7 @@ static void signal_remove(struct svp_watch *watch, uintptr_t start, size_t bytes
         struct svp_fault_range *range = *link;
         if (range->start == start && range->bytes == bytes) {
             *link = range->next;
-            end_range(watch, range);
+            end_range(range);
             return;
         }
     }
@@ -152,7 +150,7 @@ static void signal_close(struct svp_watch *watch)
     while (watch->ranges != NULL) {
         struct svp_fault_range *range = watch->ranges;
         watch->ranges = range->next;
-        end_range(watch, range);
+        end_range(range);
     }
     svp_memory_free(watch);
 }

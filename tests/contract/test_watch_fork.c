@@ -50,6 +50,44 @@ CHECK_TEST(watch_fork, a_fork_leaves_the_parent_watched)
     }
 }
 
+static void watch_anew(void *argument)
+{
+    struct watched *watched = argument;
+    unsigned char *memory = watched->memory;
+    struct watched own;
+    struct watched *const inherited[] = { watched, watched + 1 };
+    for (size_t i = 0; i < 2; i++) {
+        inherited[i]->owned = false;
+        write_page(inherited[i], 2);
+        watched_close(inherited[i]);
+        watched_open_on(&own, watched->backend, memory, 8);
+        write_page(&own, 3);
+        CHECK_REARM(&own, PAGE(3));
+        CHECK_REARM(&own, 0);
+        watched_close(&own);
+        memory = watched[1].memory;
+    }
+}
+
+/* A child that has closed what it inherited may watch the same memory by itself. */
+CHECK_TEST(watch_fork, a_child_watches_the_same_memory_anew)
+{
+    const struct svp_watch_backend *backend;
+    FOR_EACH_BACKEND(backend)
+    {
+        struct watched watched[3];
+        for (size_t i = 0; i < 3; i++) {
+            watched_open(&watched[i], backend, 8);
+        }
+        CHECK_CHILD(watch_anew, watched);
+        for (size_t i = 0; i < 3; i++) {
+            write_page(&watched[i], i);
+            CHECK_REARM(&watched[i], PAGE(i));
+            watched_close(&watched[i]);
+        }
+    }
+}
+
 static atomic_bool writers_stop;
 
 static void *write_for_ever(void *argument)
