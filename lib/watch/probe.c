@@ -62,10 +62,11 @@ static enum savepoint_status try_both_ways(const struct trial *trial, struct sav
     return status;
 }
 
-/* Whatever went wrong, it is this backend that cannot be used; the message stays. */
+/* Whatever went wrong, it is this backend that cannot be used; the message stays. But for memory, which tells nothing
+ * about the backend. */
 static enum savepoint_status no_backend(enum savepoint_status status, struct savepoint_error *error)
 {
-    if (status == SAVEPOINT_OK) {
+    if (status == SAVEPOINT_OK || status == SAVEPOINT_NO_MEMORY) {
         return status;
     }
     if (error != NULL) {

@@ -33,7 +33,9 @@ enum { SCAN_BATCH = 128 };
 
 static enum savepoint_status no_backend(struct savepoint_error *error, int os_code, const char *why)
 {
-    svp_status_os(error, os_code, "probe", "%s", why);
+    if (svp_status_os(error, os_code, "probe", "%s", why) == SAVEPOINT_NO_MEMORY) {
+        return SAVEPOINT_NO_MEMORY;
+    }
     if (error != NULL) {
         error->status = SAVEPOINT_NO_BACKEND;
     }
@@ -50,6 +52,10 @@ static enum savepoint_status refused(struct savepoint_error *error, int os_code)
               "(docker run --security-opt seccomp=PROFILE)";
     } else if (os_code == EINVAL) {
         why = "this kernel is too old; Linux 6.7 or later is needed";
+    } else if (os_code == EMFILE || os_code == ENFILE) {
+        why = "userfaultfd cannot be opened: no descriptor is free; close some, or raise their limit (ulimit -n)";
+    } else if (os_code == ENOMEM) {
+        why = "userfaultfd cannot be opened: the kernel has no memory for it";
     }
     return no_backend(error, os_code, why);
 }
@@ -60,6 +66,9 @@ static enum savepoint_status refused_pagemap(struct savepoint_error *error, int 
     if (os_code == EACCES) {
         why = "/proc/self/pagemap may not be read, most likely since this process has given up privileges by setuid: "
               "call prctl(PR_SET_DUMPABLE, 1) then, or watch before";
+    } else if (os_code == EMFILE || os_code == ENFILE) {
+        why =
+            "/proc/self/pagemap cannot be opened: no descriptor is free; close some, or raise their limit (ulimit -n)";
     }
     return no_backend(error, os_code, why);
 }
@@ -225,15 +234,19 @@ static enum savepoint_status
 arm_range(const struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
     int failure = set_protection(watch, start, bytes, true);
-    if (failure != 0) {
-        return svp_status_os(error, failure, "watch", "memory at 0x%" PRIxPTR " cannot be write-protected", start);
+    bool whole = failure == 0;
+    if (whole) {
+        failure = set_protection(watch, start, watch->page_bytes, true);
     }
     /* Explicit huge pages refuse to be protected in part, and so cannot be collected in part. */
-    if (set_protection(watch, start, watch->page_bytes, true) != 0) {
+    if (whole && failure == EINVAL) {
         return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "watch",
                                "memory at 0x%" PRIxPTR " consists of explicit huge pages (hugetlbfs), which cannot be "
                                "watched page by page: use madvise(MADV_HUGEPAGE) instead",
                                start);
+    }
+    if (failure != 0) {
+        return svp_status_os(error, failure, "watch", "memory at 0x%" PRIxPTR " cannot be write-protected", start);
     }
     return SAVEPOINT_OK;
 }

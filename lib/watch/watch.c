@@ -71,8 +71,12 @@ enum savepoint_status svp_watch_choose(struct svp_watch_choice *choice, const ch
                                                "them)",
                                                forced);
     }
-    if (primary != NULL && try_backend(choice, primary, false, error) == SAVEPOINT_OK) {
-        return SAVEPOINT_OK;
+    enum savepoint_status status = SAVEPOINT_NO_BACKEND;
+    if (primary != NULL) {
+        status = try_backend(choice, primary, false, error);
+    }
+    if (status == SAVEPOINT_OK || status == SAVEPOINT_NO_MEMORY) {
+        return status;
     }
     const struct svp_watch_backend *second = bytes > compare_max_bytes ? svp_watch_backend_find("signal") : NULL;
     return try_backend(choice, second != NULL ? second : &svp_compare_backend, true, error);

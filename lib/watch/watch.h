@@ -54,7 +54,7 @@ struct svp_watch_backend {
     const char *mechanism; /* one line for people */
 
     /* Tries the mechanism on a real page, both ways (clean stays clean, a write is seen), and leaves no trace.
-     * OK and caps, or NO_BACKEND with a message that says why and what to do. */
+     * OK and caps; NO_BACKEND with a message that says why and what to do; NO_MEMORY. */
     enum savepoint_status (*probe)(struct svp_watch_caps *caps, struct savepoint_error *error);
 
     enum savepoint_status (*open)(struct svp_watch **watch, struct savepoint_error *error);
@@ -109,7 +109,8 @@ struct svp_watch_choice {
 
 /* The backend for a region of `bytes`: `forced` (NULL or empty: not forced) must work or NO_BACKEND is
  * returned; else the primary of the system if its probe succeeds; else `compare` for at most
- * compare_max_bytes; else `signal`. Probes are made anew on each call (the caller keeps the answer). */
+ * compare_max_bytes; else `signal`. NO_MEMORY for a probe is an error, no reason to take another. Probes are made anew
+ * on each call (the caller keeps the answer). */
 enum savepoint_status svp_watch_choose(struct svp_watch_choice *choice, const char *forced, size_t bytes,
                                        size_t compare_max_bytes, struct savepoint_error *error);
 

@@ -142,6 +142,56 @@ TRAP_TEST(trap_errors, open_fails_at_any_call)
     CHECK(number > 1);
 }
 
+/* Memory that is missing during the trial says nothing about the backend: it is told as what it is, and no other
+ * backend serves instead. */
+TRAP_TEST(trap_errors, a_public_watch_without_memory)
+{
+    for (int forced = 0; forced < 2; forced++) {
+        struct savepoint_watch_options options = SAVEPOINT_WATCH_OPTIONS_INIT;
+        options.backend = forced ? watched->backend->name : NULL;
+        CHECK_EQ(unsetenv("SAVEPOINT_WATCH"), 0);
+        unsigned number = 1;
+        for (bool hit = true; hit; number++) {
+            struct savepoint_write_watch *watch = NULL;
+            struct savepoint_watch_info info = { .fallback = 1 };
+            struct savepoint_error error = { .message = "" };
+            fail_call(number, ENOMEM);
+            enum savepoint_status status = savepoint_watch_open(&watch, &options, &error);
+            hit = was_hit();
+            if (status == SAVEPOINT_OK) { /* some calls have a way round */
+                CHECK_OK(savepoint_watch_describe(watch, &info, NULL));
+                CHECK_EQ(info.fallback, 0);
+                savepoint_watch_close(watch);
+            } else if (!forced || !is(watched, "signal") || strstr(error.message, "wrong answers") == NULL) {
+                CHECK(hit && watch == NULL); /* signal may not be able to re-arm: its answer is what tells */
+                CHECK_MSG(status == SAVEPOINT_NO_MEMORY, "%u: %s", number, error.message);
+            }
+        }
+        CHECK(number > 3);
+    }
+}
+
+TRAP_TEST(trap_errors, an_allocation_without_memory)
+{
+    CHECK_EQ(setenv("SAVEPOINT_WATCH", watched->backend->name, 1), 0);
+    for (unsigned number = 1;; number++) {
+        errno = 0;
+        fail_call(number, ENOMEM);
+        void *memory = savepoint_write_watch_alloc(watched->page_bytes);
+        int code = errno;
+        bool hit = was_hit();
+        if (memory != NULL) {
+            CHECK_EQ(savepoint_write_watch_free(memory), 0);
+        } else {
+            CHECK(hit);
+            CHECK(code == ENOMEM || is(watched, "signal"));
+        }
+        if (!hit) {
+            break;
+        }
+    }
+}
+
 /* A lasting watch of the same backend, and of the same process, goes on meanwhile. */
 TRAP_TEST(trap_errors, add_fails_at_any_call)
 {

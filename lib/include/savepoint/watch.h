@@ -89,7 +89,9 @@ struct savepoint_watch_options {
 
 /* Opens a watch without ranges. A backend that is forced and cannot work is NO_BACKEND, never another one instead;
  * where the system's best is missing without being forced, the next one serves and savepoint_watch_describe() says
- * `fallback`. Errors: NO_BACKEND, INVALID, UNSUPPORTED, NO_MEMORY. */
+ * `fallback`: look there, since `signal` asks for savepoint_watch_prepare(). That may be for the moment only: `uffd`
+ * takes two descriptors for each watch, and is missing where none is free. Missing memory is NO_MEMORY, never a
+ * fallback. Errors: NO_BACKEND, INVALID, UNSUPPORTED, NO_MEMORY. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_open(struct savepoint_write_watch **watch, const struct savepoint_watch_options *options,
                      struct savepoint_error *error);
