@@ -15,6 +15,7 @@
 #include "probe.h"
 #include "status.h"
 #include "uffd_abi.h"
+#include "uffd_refused.h"
 
 struct svp_watch {
     int faults;  /* userfaultfd */
@@ -31,60 +32,18 @@ enum { SCAN_BATCH = 128 };
 
 /* ---- open and close */
 
-static enum savepoint_status no_backend(struct savepoint_error *error, int os_code, const char *why)
-{
-    if (svp_status_os(error, os_code, "probe", "%s", why) == SAVEPOINT_NO_MEMORY) {
-        return SAVEPOINT_NO_MEMORY;
-    }
-    if (error != NULL) {
-        error->status = SAVEPOINT_NO_BACKEND;
-    }
-    return SAVEPOINT_NO_BACKEND;
-}
-
-static enum savepoint_status refused(struct savepoint_error *error, int os_code)
-{
-    const char *why = "userfaultfd cannot be opened";
-    if (os_code == ENOSYS) {
-        why = "this kernel or sandbox has no userfaultfd; Linux 6.7 or later with CONFIG_USERFAULTFD has it";
-    } else if (os_code == EPERM) {
-        why = "userfaultfd is forbidden here, most likely by a container's seccomp filter; allow the system call "
-              "(docker run --security-opt seccomp=PROFILE)";
-    } else if (os_code == EINVAL) {
-        why = "this kernel is too old; Linux 6.7 or later is needed";
-    } else if (os_code == EMFILE || os_code == ENFILE) {
-        why = "userfaultfd cannot be opened: no descriptor is free; close some, or raise their limit (ulimit -n)";
-    } else if (os_code == ENOMEM) {
-        why = "userfaultfd cannot be opened: the kernel has no memory for it";
-    }
-    return no_backend(error, os_code, why);
-}
-
-static enum savepoint_status refused_pagemap(struct savepoint_error *error, int os_code)
-{
-    const char *why = "/proc/self/pagemap cannot be opened; mount /proc";
-    if (os_code == EACCES) {
-        why = "/proc/self/pagemap may not be read, most likely since this process has given up privileges by setuid: "
-              "call prctl(PR_SET_DUMPABLE, 1) then, or watch before";
-    } else if (os_code == EMFILE || os_code == ENFILE) {
-        why =
-            "/proc/self/pagemap cannot be opened: no descriptor is free; close some, or raise their limit (ulimit -n)";
-    }
-    return no_backend(error, os_code, why);
-}
-
 static enum savepoint_status open_faults(struct svp_watch *watch, struct savepoint_error *error)
 {
     watch->faults = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_ABI_USER_MODE_ONLY);
     if (watch->faults < 0) {
-        return refused(error, errno);
+        return svp_uffd_refused(error, errno);
     }
     struct uffd_abi_handshake handshake = {
         .version = UFFD_ABI_VERSION,
         .features = UFFD_ABI_WP_ASYNC | UFFD_ABI_WP_UNPOPULATED | UFFD_ABI_WP_SHMEM,
     };
     if (ioctl(watch->faults, UFFD_ABI_HANDSHAKE, &handshake) != 0) {
-        return refused(error, errno);
+        return svp_uffd_refused(error, errno);
     }
     return SAVEPOINT_OK;
 }
@@ -114,7 +73,7 @@ static enum savepoint_status uffd_open(struct svp_watch **watch, struct savepoin
     if (status == SAVEPOINT_OK) {
         opened->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
         if (opened->pagemap < 0) {
-            status = refused_pagemap(error, errno);
+            status = svp_uffd_refused_pagemap(error, errno);
         }
     }
     if (status != SAVEPOINT_OK) {
@@ -293,22 +252,6 @@ static void uffd_remove(struct svp_watch *watch, uintptr_t start, size_t bytes)
 
 /* ---- collect and mark */
 
-static enum savepoint_status scan_failed(struct savepoint_error *error, uintptr_t start, uintptr_t end, int os_code)
-{
-    if (os_code == EPERM) {
-        return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "collect",
-                               "a part of 0x%" PRIxPTR " to 0x%" PRIxPTR " was replaced or moved (mmap, mremap) while "
-                               "under watch: remove the region and watch it anew",
-                               start, end);
-    }
-    if (os_code == ENOTTY) {
-        return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "collect",
-                               "this kernel has no PAGEMAP_SCAN; Linux 6.7 or later is needed");
-    }
-    return svp_status_os(error, os_code, "collect", "written pages of 0x%" PRIxPTR " to 0x%" PRIxPTR " cannot be read",
-                         start, end);
-}
-
 /* One category, asked for and reported, is the kernel's fast path: ten times faster than any other. WRITTEN
  * alone, without PRESENT, since written pages that were swapped out must be reported too. The array is never
  * NULL: some kernels crash on that. */
@@ -322,6 +265,33 @@ static struct uffd_abi_scan scan_request(uintptr_t start, uintptr_t end, enum sv
         .all_of = UFFD_ABI_PAGE_WRITTEN,
         .reported = UFFD_ABI_PAGE_WRITTEN,
     };
+}
+
+/* Only when asked to does the kernel mind memory that is not armed: else it is a filter of system calls that does. */
+static bool is_scan_denied(const struct svp_watch *watch, uintptr_t start)
+{
+    struct uffd_abi_found found = { 0, 0, 0 };
+    struct uffd_abi_scan scan = scan_request(start, start + watch->page_bytes, SVP_WATCH_PEEK);
+    scan.flags = 0;
+    scan.found = (uintptr_t)&found;
+    scan.found_capacity = 1;
+    return ioctl(watch->pagemap, UFFD_ABI_PAGEMAP_SCAN, &scan) < 0 && errno == EPERM;
+}
+
+static enum savepoint_status
+scan_failed(const struct svp_watch *watch, uintptr_t start, uintptr_t end, int os_code, struct savepoint_error *error)
+{
+    if (os_code == ENOTTY || (os_code == EPERM && is_scan_denied(watch, start))) {
+        return svp_uffd_refused_scan(error, os_code);
+    }
+    if (os_code == EPERM) {
+        return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "collect",
+                               "a part of 0x%" PRIxPTR " to 0x%" PRIxPTR " was replaced or moved (mmap, mremap) while "
+                               "under watch: remove the region and watch it anew",
+                               start, end);
+    }
+    return svp_status_os(error, os_code, "collect", "written pages of 0x%" PRIxPTR " to 0x%" PRIxPTR " cannot be read",
+                         start, end);
 }
 
 static enum savepoint_status
@@ -342,10 +312,10 @@ uffd_collect(struct svp_watch *watch, uintptr_t start, size_t bytes, enum svp_wa
         int got = ioctl(watch->pagemap, UFFD_ABI_PAGEMAP_SCAN, &scan);
         /* A failed scan may have re-armed pages without telling which: all of the range counts as written. */
         if (got < 0) {
-            return scan_failed(error, start, start + bytes, errno);
+            return scan_failed(watch, start, start + bytes, errno, error);
         }
         if (got == 0 && scan.walk_end == scan.start) {
-            return scan_failed(error, start, start + bytes, EIO);
+            return scan_failed(watch, start, start + bytes, EIO, error);
         }
         uint64_t pages = 0;
         for (int i = 0; i < got; i++) {
