@@ -109,6 +109,29 @@ TRAP_TEST(trap_mapping, moved)
     check_new_place(watched, target);
 }
 
+/* What it left is a hole, in which nothing can be written: there is nothing to report. When other memory comes to stand
+ * there, uffd does not know. */
+TRAP_TEST(trap_mapping, collected_where_it_was)
+{
+    unsigned char *target = map_pages(TRAP_PAGES);
+    unsigned char *old = watched->memory;
+    write_page(watched, 3);
+    CHECK(mremap(old, trap_bytes(watched), trap_bytes(watched), MREMAP_MAYMOVE | MREMAP_FIXED, target) == target);
+    if (!is(watched, "signal")) { /* whose bits stay, and which may fail to protect what is gone */
+        CHECK_REARM(watched, 0);
+        CHECK_REARM(watched, 0);
+    }
+    CHECK(mmap(old, trap_bytes(watched), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+          old);
+    if (is(watched, "uffd")) {
+        CHECK_STATUS(try_collect(watched, SVP_WATCH_REARM), SAVEPOINT_BAD_MEMORY);
+    }
+    watched_remove(watched, 0, TRAP_PAGES);
+    CHECK_OK(watched_add(watched, 0, TRAP_PAGES));
+    check_alive(watched);
+    munmap(target, trap_bytes(watched));
+}
+
 TRAP_TEST(trap_mapping, moved_and_left_behind)
 {
     fill_pages(watched, 0, TRAP_PAGES, 7);

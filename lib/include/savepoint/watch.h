@@ -108,6 +108,7 @@ struct savepoint_watch_info {
     size_t watched_bytes;
     struct savepoint_watch_capabilities capabilities;
 };
+/* Errors: INVALID, FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_describe(struct savepoint_write_watch *watch, struct savepoint_watch_info *info,
                          struct savepoint_error *error);
@@ -147,7 +148,9 @@ enum savepoint_watch_collect_flags {
 /* Writes the written pages of `span` as ranges, ascending, to ranges[0 .. *range_count). Stops early when
  * `range_capacity` ranges (at least 1) or `max_pages` pages (0: no limit) are reached. One range may begin where the
  * one before it ends: where a limit stopped a call, or a page between them was written meanwhile. Errors: INVALID,
- * NOT_FOUND, FORKED; BAD_MEMORY where memory under watch was replaced or moved; IO. */
+ * NOT_FOUND, FORKED; BAD_MEMORY where other memory stands in place of what was added, as far as the backend can tell
+ * (memory that is gone altogether, by munmap or mremap, may have nothing to report); NO_BACKEND where the system
+ * forbids since what it allowed when the watch was opened; NO_MEMORY, IO. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_collect_ranges(struct savepoint_write_watch *watch, struct savepoint_watch_range *ranges,
                                size_t range_capacity, size_t *range_count, struct savepoint_watch_span *span,
@@ -173,12 +176,14 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_reset(struct savepoint_write_watch *watch, void *start, size_t bytes, struct savepoint_error *error);
 
 /* Declares a part written, until it is re-armed: for writes that no watch sees (pinned DMA and registered io_uring
- * buffers, a second mapping of shared memory, what docs/PLATFORMS.md lists). */
+ * buffers, a second mapping of shared memory, what docs/PLATFORMS.md lists). Errors: INVALID, NOT_FOUND, FORKED;
+ * BAD_MEMORY, NO_MEMORY or IO where memory under watch was replaced or is gone. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_mark(struct savepoint_write_watch *watch, void *start, size_t bytes, struct savepoint_error *error);
 
 /* Makes a part safe for system calls that write into it (read, recv) until it is re-armed, and reports all of it:
- * needed where kernel writes are not counted, harmless elsewhere. */
+ * needed where kernel writes are not counted, harmless elsewhere. Errors: as savepoint_watch_mark(); after NO_MEMORY or
+ * IO of it system calls may still fail there. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_watch_prepare(struct savepoint_write_watch *watch, void *start, size_t bytes, struct savepoint_error *error);
 
