@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "fault.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 
 #include "fault_handler.h"
+#include "fault_memory.h"
 #include "format/memory.h"
 #include "os/host.h"
 #include "status.h"
@@ -180,22 +182,42 @@ static void begin_child(void *unused)
     atomic_store(&in_flight[0], 0);
     atomic_store(&in_flight[1], 0);
     atomic_store(&collects, 0);
+    svp_fault_memory_forget();
     spare = NULL;
 }
 
-/* Once, for the life of the process. */
+/* Once, for the life of the process. A linker that binds calls when they are first made would write to the program's
+ * .got.plt in the handler, where that is under watch: so this call is made here first. */
 static int watch_forks(void)
 {
     static bool watched;
+    const struct timespec none = { .tv_nsec = 0 };
+    if (!watched) {
+        nanosleep(&none, NULL);
+    }
     int failure = watched ? 0 : svp_host_at_fork(begin_child, &published);
     watched = failure == 0;
     return failure;
 }
 
-struct svp_fault_range *svp_fault_range_new(uintptr_t start, size_t bytes, size_t page_bytes, int protection)
+static size_t size_of(size_t bytes, size_t page_bytes)
 {
     size_t words = (bytes / page_bytes + SVP_FAULT_WORD_PAGES - 1) / SVP_FAULT_WORD_PAGES;
-    struct svp_fault_range *range = svp_memory_zalloc(1, sizeof *range + words * sizeof range->written[0]);
+    return sizeof(struct svp_fault_range) + words * sizeof(atomic_ulong);
+}
+
+void svp_fault_range_free(struct svp_fault_range *range)
+{
+    pthread_mutex_lock(&writer);
+    svp_fault_memory_free(range, size_of(range->bytes, range->page_bytes));
+    pthread_mutex_unlock(&writer);
+}
+
+struct svp_fault_range *svp_fault_range_new(uintptr_t start, size_t bytes, size_t page_bytes, int protection)
+{
+    pthread_mutex_lock(&writer);
+    struct svp_fault_range *range = svp_fault_memory_new(size_of(bytes, page_bytes));
+    pthread_mutex_unlock(&writer);
     if (range != NULL) {
         range->start = start;
         range->bytes = bytes;
@@ -256,6 +278,18 @@ enum savepoint_status svp_fault_check_free(uintptr_t start, size_t bytes, struct
     enum savepoint_status status = find_gap(atomic_load(&published), start, bytes, &below, error);
     pthread_mutex_unlock(&writer);
     return status;
+}
+
+/* The handler cannot be interrupted by a fault of its own: what it writes must not be armed. */
+bool svp_fault_writes_to(uintptr_t start, size_t bytes)
+{
+    const volatile void *const written[] = { &in_flight[0], &in_flight[1], &withdrawals_seen, &errno };
+    for (size_t i = 0; i < sizeof written / sizeof written[0]; i++) {
+        if ((uintptr_t)written[i] - start < bytes) {
+            return true;
+        }
+    }
+    return svp_fault_handler_writes_to(start, bytes);
 }
 
 bool svp_fault_holds(uintptr_t start, size_t bytes)

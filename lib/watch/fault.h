@@ -25,7 +25,11 @@ struct svp_fault_range {
 
 enum { SVP_FAULT_WORD_PAGES = 8 * sizeof(unsigned long) };
 
-/* NULL without memory. Released with svp_memory_free, once withdrawn. */
+/* Whether the handler, run on this thread, would write to a part of this range. */
+bool svp_fault_writes_to(uintptr_t start, size_t bytes);
+
+/* NULL without memory. Released once withdrawn. */
+void svp_fault_range_free(struct svp_fault_range *range);
 struct svp_fault_range *svp_fault_range_new(uintptr_t start, size_t bytes, size_t page_bytes, int protection);
 
 /* OVERLAP when a published range holds a part of this one. */

@@ -71,6 +71,11 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
 
 /* ---- installing it */
 
+bool svp_fault_handler_writes_to(uintptr_t start, size_t bytes)
+{
+    return (uintptr_t)states < start + bytes && start < (uintptr_t)states + sizeof states;
+}
+
 static bool is_ours(const struct sigaction *action)
 {
     return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == on_fault;

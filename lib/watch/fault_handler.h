@@ -30,10 +30,12 @@ typedef _Atomic(struct sigaction *) svp_fault_previous;
  */
 bool svp_fault_serve(uintptr_t address, bool write_refused, svp_fault_previous *previous, struct sigaction *before);
 
-/* ---- of the handler (fault_handler.c); both one thread at a time */
+/* ---- of the handler (fault_handler.c); one thread at a time */
 
 /* Puts the handler in front of those that are there; nothing to do where it is already. 0 or an OS error code. */
 int svp_fault_install(void);
+/* Whether running it may write to a part of this range. */
+bool svp_fault_handler_writes_to(uintptr_t start, size_t bytes);
 /* Where another handler stands on top of ours, ours stays: it may be called, and passes everything on. */
 void svp_fault_uninstall(void);
 

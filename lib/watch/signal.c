@@ -58,6 +58,18 @@ static void disarm(const struct svp_fault_range *range)
     }
 }
 
+static enum savepoint_status refuse_own_state(uintptr_t start, size_t bytes, struct savepoint_error *error)
+{
+    if (svp_fault_writes_to(start, bytes)) {
+        return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "watch",
+                               "0x%" PRIxPTR " to 0x%" PRIxPTR
+                               " holds what the signal write-watch itself writes while it "
+                               "serves a fault: variables of this library, or of this thread",
+                               start, start + bytes);
+    }
+    return SAVEPOINT_OK;
+}
+
 /* One that the program has made itself, for a coroutine say, is not known to the system. */
 static enum savepoint_status refuse_own_stack(uintptr_t start, size_t bytes, struct savepoint_error *error)
 {
@@ -95,6 +107,9 @@ static enum savepoint_status check_range(const struct svp_watch *watch, uintptr_
     if (status == SAVEPOINT_OK) {
         status = svp_mapping_check(start, bytes, SVP_MAPPING_ALONE | SVP_MAPPING_PROTECTABLE, executable, error);
     }
+    if (status == SAVEPOINT_OK) {
+        status = refuse_own_state(start, bytes, error);
+    }
     return status == SAVEPOINT_OK ? refuse_own_stack(start, bytes, error) : status;
 }
 
@@ -114,7 +129,7 @@ signal_add(struct svp_watch *watch, uintptr_t start, size_t bytes, struct savepo
     range->trial = watch->trial;
     status = arm_range(range, error);
     if (status != SAVEPOINT_OK) {
-        svp_memory_free(range);
+        svp_fault_range_free(range);
         return status;
     }
     range->next = watch->ranges;
@@ -126,7 +141,7 @@ static void end_range(struct svp_fault_range *range)
 {
     disarm(range);
     if (svp_fault_withdraw(range)) {
-        svp_memory_free(range);
+        svp_fault_range_free(range);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -154,6 +155,78 @@ REFUSED_TEST(mappings_that_do_no_harm)
     munmap(other, 4 * watched.page_bytes);
     close(file);
     watched_close(&watched);
+}
+
+/* ---- what the library itself writes */
+
+extern char __data_start, _end; /* the linker's: .data and .bss lie between */
+
+/* All variables of the program, and so the library's. */
+REFUSED_TEST(the_variables_of_the_library)
+{
+    struct watched watched;
+    watched_open(&watched, backend, 2);
+    uintptr_t start = (uintptr_t)&__data_start / watched.page_bytes * watched.page_bytes;
+    size_t pages = ((uintptr_t)&_end - start + watched.page_bytes - 1) / watched.page_bytes;
+    enum savepoint_status status = add(&watched, (void *)start, pages, NULL);
+    CHECK_STATUS(status, is(&watched, "signal") ? SAVEPOINT_BAD_MEMORY : SAVEPOINT_OK);
+    uintptr_t thread_page = (uintptr_t)&errno / watched.page_bytes * watched.page_bytes;
+    status = add(&watched, (void *)thread_page, 1, NULL);
+    CHECK_STATUS(status, is(&watched, "signal") ? SAVEPOINT_BAD_MEMORY : SAVEPOINT_OK);
+    write_page(&watched, 1);
+    CHECK_REARM(&watched, PAGE(1));
+    watched_close(&watched);
+}
+
+/* Whether the page of `address` is among the written ones of the range. */
+static bool is_reported(const struct watched *watched, uintptr_t start, uintptr_t end, uintptr_t address)
+{
+    bool reported = false;
+    while (start < end) {
+        struct svp_watch_run runs[4];
+        size_t count = 0;
+        CHECK_OK(watched->backend->collect(watched->watch, start, end - start, SVP_WATCH_REARM, 0, runs, 4, &count,
+                                           &start, NULL));
+        for (size_t i = 0; i < count; i++) {
+            reported = reported || address - runs[i].start < runs[i].bytes;
+        }
+    }
+    return reported;
+}
+
+/* From the page that holds the watch to the end: the heap goes on to be used, also by the watch. */
+static void watch_the_heap(void *argument)
+{
+    struct watched watched;
+    watched_open(&watched, argument, 8);
+    uintptr_t start = (uintptr_t)watched.watch / watched.page_bytes * watched.page_bytes;
+    uintptr_t end = (uintptr_t)sbrk(0) / watched.page_bytes * watched.page_bytes;
+    if (end <= start || end - start > 1 << 28) { /* an allocator of its own, as sanitizers have */
+        return;
+    }
+    CHECK_OK(add(&watched, (void *)start, (end - start) / watched.page_bytes, NULL));
+    for (int turn = 0; turn < 20; turn++) {
+        unsigned char *block = malloc(5000);
+        struct watched other;
+        CHECK(block != NULL);
+        memset(block, turn, 5000);
+        watched_open(&other, watched.backend, 4);
+        write_page(&other, 2);
+        CHECK_REARM(&other, PAGE(2));
+        watched_close(&other);
+        if ((uintptr_t)block - start < end - start) {
+            CHECK(is_reported(&watched, start, end, (uintptr_t)block));
+        }
+        free(block);
+    }
+    write_page(&watched, 3);
+    CHECK_REARM(&watched, PAGE(3));
+    watched_close(&watched);
+}
+
+REFUSED_TEST(not_the_heap_with_the_watch_in_it)
+{
+    CHECK_CHILD(watch_the_heap, (void *)(uintptr_t)backend);
 }
 
 /* ---- stacks */
