@@ -54,6 +54,18 @@ savepoint_watch_backend_at(struct savepoint_watch_backend *backend, size_t index
 
 /* ---- open and close */
 
+/* Says that it was not the program that asked for this write-watch. */
+static enum savepoint_status
+blame_environment(enum savepoint_status status, const struct savepoint_error *found, struct savepoint_error *error)
+{
+    if (error != NULL) {
+        *error = *found;
+        snprintf(error->message, sizeof error->message, "SAVEPOINT_WATCH=%.40s in the environment: %.280s",
+                 getenv("SAVEPOINT_WATCH"), found->message);
+    }
+    return status;
+}
+
 static enum savepoint_status read_options(struct savepoint_watch_options *own,
                                           const struct savepoint_watch_options *options, struct savepoint_error *error)
 {
@@ -68,9 +80,6 @@ static enum savepoint_status read_options(struct savepoint_watch_options *own,
     if (own->reserved != 0) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "watch", "the field 'reserved' of the options is not 0");
     }
-    if (own->backend == NULL) {
-        own->backend = getenv("SAVEPOINT_WATCH");
-    }
     return SAVEPOINT_OK;
 }
 
@@ -79,9 +88,18 @@ static enum savepoint_status choose(struct savepoint_write_watch *watch, const s
                                     struct savepoint_error *error)
 {
     bool kernel_writes = (options->flags & SAVEPOINT_WATCH_KERNEL_WRITES) != 0;
+    const char *wanted = options->backend == NULL ? getenv("SAVEPOINT_WATCH") : NULL;
+    const char *forced = wanted != NULL && wanted[0] != '\0' ? wanted : options->backend;
     struct svp_watch_choice choice;
-    enum savepoint_status status = svp_watch_choose(&choice, options->backend, 1, kernel_writes ? 1 : 0, error);
+    struct savepoint_error found = { .message = "" };
+    enum savepoint_status status = svp_watch_choose(&choice, forced, 1, kernel_writes ? 1 : 0, &found);
+    if (status != SAVEPOINT_OK && forced == wanted && wanted != NULL) {
+        return blame_environment(status, &found, error);
+    }
     if (status != SAVEPOINT_OK) {
+        if (error != NULL) {
+            *error = found;
+        }
         return status;
     }
     if (kernel_writes && !choice.caps.kernel_writes_counted) {

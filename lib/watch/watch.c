@@ -67,7 +67,7 @@ enum savepoint_status svp_watch_choose(struct svp_watch_choice *choice, const ch
         const struct svp_watch_backend *found = svp_watch_backend_find(forced);
         return found != NULL ? try_backend(choice, found, false, error)
                              : svp_status_fail(error, SAVEPOINT_NO_BACKEND, "watch",
-                                               "this system has no write-watch named '%s' ('savepoint doctor' lists "
+                                               "this system has no write-watch named '%.40s' ('savepoint doctor' lists "
                                                "them)",
                                                forced);
     }

@@ -299,6 +299,15 @@ CHECK_TEST(watch_public, the_environment_forces_and_an_option_more_so)
     CHECK_STATUS(open_named(name, "signal", SAVEPOINT_WATCH_KERNEL_WRITES), SAVEPOINT_NO_BACKEND);
     CHECK_EQ(setenv("SAVEPOINT_WATCH", "no-such", 1), 0);
     CHECK_STATUS(open_named(name, NULL, 0), SAVEPOINT_NO_BACKEND);
+    struct savepoint_write_watch *watch = NULL;
+    struct savepoint_error error = { .message = "" };
+    CHECK_STATUS(savepoint_watch_open(&watch, NULL, &error), SAVEPOINT_NO_BACKEND);
+    CHECK_MSG(strstr(error.message, "SAVEPOINT_WATCH=no-such") != NULL, "message: %s", error.message);
+    char long_name[1000] = "";
+    memset(long_name, 'x', sizeof long_name - 1);
+    CHECK_EQ(setenv("SAVEPOINT_WATCH", long_name, 1), 0);
+    CHECK_STATUS(savepoint_watch_open(&watch, NULL, &error), SAVEPOINT_NO_BACKEND);
+    CHECK_MSG(strstr(error.message, "doctor") != NULL, "message: %s", error.message); /* is not cut off by the name */
     CHECK_EQ(unsetenv("SAVEPOINT_WATCH"), 0);
     CHECK_OK(open_named(name, NULL, SAVEPOINT_WATCH_KERNEL_WRITES));
     CHECK(strcmp(name, "signal") != 0);
