@@ -95,9 +95,9 @@ static void advise_on_choice(struct diagnosis *diagnosis)
     }
     if (diagnosis->fallback) {
         advise(diagnosis,
-               "Programs run with a fallback (sessions tell by SAVEPOINT_SESSION_FALLBACK): %s for large regions, %s "
-               "for small ones. They work, and are slower.",
-               diagnosis->large, diagnosis->small);
+               "Programs run with a fallback (sessions tell by SAVEPOINT_SESSION_FALLBACK): %s for large regions of "
+               "sessions, %s for small ones, and %s for a watch of savepoint/watch.h. They work, and are slower.",
+               diagnosis->large, diagnosis->small, diagnosis->large);
     }
 }
 
