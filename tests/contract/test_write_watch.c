@@ -202,6 +202,41 @@ CHECK_TEST(write_watch, a_child_begins_anew)
     end();
 }
 
+/* Each call tells as much as it has room for. With nothing armed that is the first pages each time, whatever was reset:
+ * one has to go on behind the last address. */
+CHECK_TEST(write_watch, going_on_behind_the_last_address)
+{
+    begin();
+    memset(at(0), 1, PAGES_ALLOCATED * page_bytes);
+    void *addresses[4];
+    uint32_t granularity = 0;
+    for (size_t page = 0; page < PAGES_ALLOCATED; page += 4) {
+        size_t count = 4;
+        CHECK_EQ(savepoint_get_write_watch(RESET, at(page), (PAGES_ALLOCATED - page) * page_bytes, addresses, &count,
+                                           &granularity),
+                 0);
+        CHECK_EQ(count, 4);
+        CHECK_EQ(addresses[3], at(page + 3));
+    }
+    size_t count = 4;
+    CHECK_EQ(savepoint_get_write_watch(RESET, at(0), PAGES_ALLOCATED * page_bytes, addresses, &count, &granularity), 0);
+    CHECK_EQ(count, caps.arms_memory ? 0 : 4);
+    CHECK(caps.arms_memory || addresses[0] == at(0));
+    end();
+}
+
+/* What is taken out of the watch is ordinary memory of the caller's. */
+CHECK_TEST(write_watch, memory_taken_out_of_the_watch)
+{
+    begin();
+    CHECK_OK(savepoint_watch_remove(watch, at(0), PAGES_ALLOCATED * page_bytes, NULL));
+    errno = 0;
+    CHECK(savepoint_write_watch_free(at(0)) == -1 && errno == EINVAL);
+    check_bad_part(0, at(0), page_bytes);
+    memset(at(0), 1, PAGES_ALLOCATED * page_bytes);
+    CHECK_EQ(munmap(at(0), PAGES_ALLOCATED * page_bytes), 0);
+}
+
 /* Memory of the program's own can be added to the watch behind it all. */
 CHECK_TEST(write_watch, memory_of_the_caller)
 {

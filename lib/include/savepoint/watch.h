@@ -198,15 +198,22 @@ savepoint_watch_prepare(struct savepoint_write_watch *watch, void *start, size_t
  *             other call may run beside, gives it a watch of its own, and from then on that memory is not under watch
  *     EIO     no backend works here, or it failed: then all of the range counts as written. Or ENOMEM.
  * Other than on Windows, a system call that writes into watched memory marks the pages it writes, not all of its
- * buffer; under `signal` it needs savepoint_watch_prepare() of the savepoint_watch_default() watch. */
+ * buffer; under `signal` it needs savepoint_watch_prepare() of the savepoint_watch_default() watch.
+ *
+ * `compare`, where SAVEPOINT_WATCH asks for it, arms nothing: each call reports every page again, as many as there is
+ * room for, whatever was reset. A program that asks from the same base until nothing is left would ask for ever: one
+ * that may run so goes on behind the last address, or has room for all pages. */
 
 enum savepoint_write_watch_flags { SAVEPOINT_WRITE_WATCH_RESET = 1 /* WRITE_WATCH_FLAG_RESET */ };
 
 /* As VirtualAlloc with MEM_RESERVE, MEM_COMMIT and MEM_WRITE_WATCH: zero-filled, clean memory under watch, its size
- * rounded up to whole pages. NULL and errno (EINVAL for 0 bytes, ENOMEM, EPERM, EIO) on failure. */
+ * rounded up to whole pages. NULL and errno (EINVAL for 0 bytes, ENOMEM, EPERM, EIO) on failure. What is taken out of
+ * the default watch by savepoint_watch_remove() is the caller's from then on, to be unmapped by munmap(2): see
+ * savepoint_write_watch_free(). */
 SAVEPOINT_API void *savepoint_write_watch_alloc(size_t bytes);
 
-/* As VirtualFree with MEM_RELEASE: `base` is what savepoint_write_watch_alloc() returned, else EINVAL. */
+/* As VirtualFree with MEM_RELEASE: `base` is what savepoint_write_watch_alloc() returned, else EINVAL; that is also
+ * what memory gets that is no longer under watch, and it stays mapped. */
 SAVEPOINT_API int savepoint_write_watch_free(void *base);
 
 /* Addresses of written pages from `base` (rounded down to a page) to base + bytes (rounded up), ascending, to
