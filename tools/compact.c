@@ -28,8 +28,8 @@ static const char help[] =
     "when it was not dropped; HEAD, and what has a label or a pin, always is. There must be room\n"
     "for both files, and no program may have the archive open meanwhile. Readers may.\n"
     "\n"
-    "Exit code: 3 no room, 4 a program has the archive open, 6 damage: drop the snapshots that\n"
-    "'savepoint verify' names first, 130 interrupted.\n"
+    "Exit code: 3 no room, or --keep-bytes is too little for what must be kept, 4 a program has the\n"
+    "archive open, 6 damage: drop the snapshots that 'savepoint verify' names first, 130 interrupted.\n"
     "\n"
     "Options:\n"
     "  -l, --keep-last N         the newest N snapshots, of all branches\n"
@@ -167,9 +167,6 @@ static int compact_archive(struct compact *compact, const char *path)
         json_result(compact, &result);
     } else if (!compact->tool->quiet) {
         print_result(compact, &result);
-    }
-    if (compact->options.keep_bytes != 0 && result.bytes_after > compact->options.keep_bytes) {
-        fail_note(compact->tool, path, "what HEAD, labels and pins hold is larger than --keep-bytes: delete some");
     }
     return TOOL_DONE;
 }

@@ -57,21 +57,40 @@ static enum savepoint_status measure(struct compact *compact, uint64_t *bytes)
     return svp_rewrite(compact->archive, &compact->lineage, NULL, bytes, &pace, compact->error);
 }
 
-/* The fewest of the oldest that have to go for the rest to fit into the budget; all that can, where it never does. */
+/* Better nothing than to let everything go that may go, and still be above the budget. */
+static enum savepoint_status refuse_budget(const struct compact *compact, uint64_t bytes)
+{
+    return svp_status_fail(
+        compact->error, SAVEPOINT_LIMIT, "compact",
+        "%s: with HEAD alone, and what labels and pins name, it would have %llu bytes, more than the "
+        "%llu asked for: nothing was changed",
+        compact->path, (unsigned long long)bytes, (unsigned long long)compact->options.keep_bytes);
+}
+
+static enum savepoint_status measure_without(struct compact *compact, size_t oldest, uint64_t *bytes)
+{
+    svp_retention_choose(&compact->lineage, &compact->options);
+    svp_retention_drop_oldest(&compact->lineage, oldest);
+    return measure(compact, bytes);
+}
+
+/* The fewest of the oldest go for the rest to fit into the budget. */
 static enum savepoint_status fit_budget(struct compact *compact)
 {
     uint64_t bytes = 0;
-    size_t few = 0; /* too few to drop, but for 0 */
+    size_t few = 0; /* too few to drop */
     size_t many = svp_retention_spare(&compact->lineage);
     enum savepoint_status status = measure(compact, &bytes);
     if (status != SAVEPOINT_OK || bytes <= compact->options.keep_bytes) {
         return status;
     }
+    status = measure_without(compact, many, &bytes);
+    if (status == SAVEPOINT_OK && bytes > compact->options.keep_bytes) {
+        return refuse_budget(compact, bytes);
+    }
     while (status == SAVEPOINT_OK && many - few > 1) {
         size_t middle = few + (many - few) / 2;
-        svp_retention_choose(&compact->lineage, &compact->options);
-        svp_retention_drop_oldest(&compact->lineage, middle);
-        status = measure(compact, &bytes);
+        status = measure_without(compact, middle, &bytes);
         few = bytes <= compact->options.keep_bytes ? few : middle;
         many = bytes <= compact->options.keep_bytes ? middle : many;
     }
@@ -222,14 +241,17 @@ static enum savepoint_status write_within_budget(struct compact *compact)
         count(compact);
         status = explain(compact, write_new(compact, &bytes));
     }
-    return status;
+    bool over = compact->options.keep_bytes != 0 && bytes > compact->options.keep_bytes;
+    return status == SAVEPOINT_OK && over ? refuse_budget(compact, bytes) : status;
 }
 
 static enum savepoint_status run(struct compact *compact)
 {
     enum savepoint_status status = savepoint_archive_open(&compact->archive, compact->path, compact->error);
     status = status == SAVEPOINT_OK ? choose(compact) : status;
-    bool idle = status != SAVEPOINT_OK || compact->result.snapshots_removed == 0;
+    uint64_t budget = compact->options.keep_bytes;
+    bool fits = budget == 0 || compact->result.bytes_before <= budget;
+    bool idle = status != SAVEPOINT_OK || (compact->result.snapshots_removed == 0 && fits);
     if (!idle && compact->locked) {
         status = write_within_budget(compact);
         status = status == SAVEPOINT_OK ? check_new(compact) : status;

@@ -692,7 +692,8 @@ struct savepoint_compact_options {
     uint32_t flags;                   /* enum savepoint_compact_flags */
     uint32_t keep_last;               /* so many of the newest, of all branches; 0: no such rule */
     uint64_t keep_every_ns;           /* of each interval the newest; 0: no such rule */
-    uint64_t keep_bytes;              /* then the oldest go until the file is no larger than that; 0: no such limit */
+    uint64_t keep_bytes;              /* then the oldest go until the file is no larger than that (LIMIT where that
+                                         cannot be); 0: no such limit */
     savepoint_compact_report *report; /* may be NULL */
     void *report_user;
     savepoint_progress *progress; /* may be NULL; total_bytes 0: not known yet */
