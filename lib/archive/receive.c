@@ -76,7 +76,9 @@ static enum savepoint_status receive_commit(struct svp_receive *receive)
     if (status == SAVEPOINT_OK) {
         const struct svp_receive_pair pair = { inflow->record.offset, 0 };
         svp_buffer_add(&receive->received, &pair, sizeof pair);
-        status = svp_recode_finish(&receive->recode, receive->error);
+        enum svp_verdict noted = receive->received.failed ? SVP_EXHAUSTED : SVP_GOOD;
+        status = svp_inflow_verdict(inflow, noted, "snapshot", receive->error);
+        status = status == SAVEPOINT_OK ? svp_recode_finish(&receive->recode, receive->error) : status;
     }
     return status;
 }

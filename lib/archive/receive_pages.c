@@ -44,6 +44,9 @@ enum savepoint_status svp_receive_regions(struct svp_receive *receive)
     receive->stream_regions = inflow->record.offset;
     svp_buffer_clear(&receive->stream_body);
     svp_buffer_add(&receive->stream_body, inflow->body, bytes);
+    if (receive->stream_body.failed) {
+        return svp_inflow_verdict(inflow, SVP_EXHAUSTED, "table of regions", receive->error);
+    }
     const struct svp_buffer *old = &receive->base.regions_body;
     if (receive->base.regions != 0 && old->count == bytes && memcmp(old->bytes, inflow->body, bytes) == 0) {
         receive->regions = receive->base.regions;
