@@ -177,6 +177,41 @@ CHECK_TEST(receive, every_call_fails)
     unmake();
 }
 
+/* Whatever fails while an archive is sent, what was sent by then is a stream that can be received. */
+CHECK_TEST(receive, every_call_of_sending_fails)
+{
+    static const enum fault_kind kinds[] = { FAULT_READ, FAULT_MEMORY };
+    uint64_t failed = 0;
+    make();
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        bool met = true;
+        for (uint64_t number = 1; met && number < CALLS_MAX; number += deep() || number < 30 ? 1 : 1 + number / 4) {
+            struct savepoint_archive *archive = NULL;
+            struct savepoint_snapshot head;
+            struct savepoint_error error = { .status = SAVEPOINT_OK };
+            struct stream sent = { .read = 0 };
+            CHECK_OK(savepoint_archive_open(&archive, world.path, NULL));
+            CHECK_OK(savepoint_archive_find(archive, &head, "HEAD", NULL));
+            fault_arm(kinds[i], number, false, kinds[i] == FAULT_READ ? EIO : ENOMEM);
+            enum savepoint_status status =
+                savepoint_archive_send(archive, NULL, &head, write_stream, &sent.bytes, NULL, &error);
+            met = fault_hits(kinds[i]) > 0;
+            fault_disarm();
+            savepoint_archive_close(archive);
+            CHECK(status == SAVEPOINT_OK || error.status == status);
+            file_remove(path);
+            enum savepoint_status received = receive(&sent, NULL, NULL);
+            CHECK_STATUS(received, status == SAVEPOINT_OK ? SAVEPOINT_OK : SAVEPOINT_TRUNCATED);
+            failed += status != SAVEPOINT_OK ? 1 : 0;
+            bytes_free(&sent.bytes);
+            check_outcome(false, "half sent");
+        }
+        CHECK(!met);
+    }
+    CHECK(failed >= 20);
+    unmake();
+}
+
 /* ---- SIGKILL at every call */
 
 static uint64_t calls_left;
