@@ -4,7 +4,6 @@
 #include "format/memory.h"
 #include "session/region.h"
 #include "status.h"
-#include "watch/mapping.h"
 
 /* ---- matching the regions here with those of the snapshot */
 
@@ -136,25 +135,14 @@ static void find_differing(struct svp_restore_part *part)
 /* Every region that will be written can be, and a protecting watch lets go of it. */
 static enum savepoint_status prepare_memory(struct svp_restore *restore, struct savepoint_error *error)
 {
-    for (size_t i = 0; i < restore->part_count; i++) {
+    enum savepoint_status status = SAVEPOINT_OK;
+    for (size_t i = 0; status == SAVEPOINT_OK && i < restore->part_count; i++) {
         const struct svp_restore_part *part = &restore->parts[i];
-        struct svp_region *region = part->region;
-        for (size_t k = 0; k < region->range_count && part->differing_pages > 0; k++) {
-            enum savepoint_status status =
-                region->backend->prepare(region->watch, region->ranges[k].start, region->ranges[k].bytes, error);
-            if (status != SAVEPOINT_OK) {
-                return status;
-            }
-        }
-        struct savepoint_error found = { 0 };
-        if (part->differing_pages > 0 &&
-            svp_mapping_check((uintptr_t)region->base, region->bytes, 0, NULL, &found) == SAVEPOINT_BAD_MEMORY) {
-            return svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "restore",
-                                   "region '%.80s' cannot be written, nothing was changed: %.200s", region->name,
-                                   found.message);
+        if (part->differing_pages > 0) {
+            status = svp_region_prepare(part->region, part->differing_pages, error);
         }
     }
-    return SAVEPOINT_OK;
+    return status;
 }
 
 enum savepoint_status

@@ -29,6 +29,10 @@ enum savepoint_status
 svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct svp_pageset *written,
                    struct svp_watch_run *runs, struct savepoint_error *error);
 
+/* Before so many of its pages are written: a watch that protects them lets go, unless its faults are the cheaper way.
+ * BAD_MEMORY for memory that cannot be written. */
+enum savepoint_status svp_region_prepare(struct svp_region *region, uint64_t pages, struct savepoint_error *error);
+
 /* With the mutex held, or no take in flight: the pages may differ from whatever was captured. */
 void svp_region_pend(struct svp_region *region, uint64_t first_page, uint64_t page_count);
 

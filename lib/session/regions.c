@@ -101,6 +101,8 @@ choose_backend(struct savepoint *session, struct svp_region *region, struct save
         region->backend = choice.backend;
         region->arms_memory = choice.caps.arms_memory;
         region->host_page_bytes = choice.caps.page_bytes;
+        region->kernel_faults =
+            choice.caps.kernel_writes_counted && choice.caps.cost == SAVEPOINT_WATCH_COST_KERNEL_FAULT;
         status = watch_of(session, &region->watch, region->backend, error);
     }
     if (status == SAVEPOINT_OK) {

@@ -10,7 +10,6 @@
 #include "session/region.h"
 #include "session/ring_take.h"
 #include "status.h"
-#include "watch/mapping.h"
 
 enum { RECORDS = 64 };
 
@@ -142,21 +141,9 @@ static void find_copied(struct rewound *rewound)
 static enum savepoint_status prepare(const struct rewound *rewound, struct savepoint_error *error)
 {
     struct svp_region *region = rewound->region;
-    struct savepoint_error found = { 0 };
-    enum savepoint_status status = SAVEPOINT_OK;
-    if (svp_pageset_next(&rewound->copied, 0) == SVP_PAGESET_NONE && rewound->part.pages == region->pages) {
-        return SAVEPOINT_OK;
-    }
-    for (size_t i = 0; status == SAVEPOINT_OK && i < region->range_count; i++) {
-        status = region->backend->prepare(region->watch, region->ranges[i].start, region->ranges[i].bytes, error);
-    }
-    if (status == SAVEPOINT_OK &&
-        svp_mapping_check((uintptr_t)region->base, region->bytes, 0, NULL, &found) == SAVEPOINT_BAD_MEMORY) {
-        status = svp_status_fail(error, SAVEPOINT_BAD_MEMORY, "restore",
-                                 "region '%.80s' cannot be written, nothing was changed: %.200s", region->name,
-                                 found.message);
-    }
-    return status;
+    const uint64_t zeroed = rewound->in_mark ? region->pages - rewound->part.pages : 0;
+    const uint64_t pages = svp_pageset_count(&rewound->copied) + zeroed;
+    return pages > 0 ? svp_region_prepare(region, pages, error) : SAVEPOINT_OK;
 }
 
 /* ---- there */

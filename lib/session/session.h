@@ -58,6 +58,7 @@ struct svp_region {
     uint64_t pages;
     const struct svp_watch_backend *backend;
     struct svp_watch *watch; /* owned by the session, shared by its regions of that backend */
+    bool kernel_faults;      /* a store to an armed page works, at the cost of a fault that the kernel resolves */
     size_t range_count;
     struct svp_range *ranges;
     bool arms_memory;            /* capability of the backend ... */
