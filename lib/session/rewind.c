@@ -169,41 +169,49 @@ static void apply(struct savepoint *session, const struct rewind *rewind, const 
     session->rebased_since = mark->position;
 }
 
-static void hash_pages(struct svp_region *region, const struct svp_pageset *pages, bool all)
+static void hash_page(struct svp_region *region, uint64_t page, const struct svp_hash *zero)
 {
-    const struct svp_hash zero = svp_tree_zero_page();
-    uint64_t page = svp_pageset_next(pages, 0);
-    for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(pages, page + 1)) {
-        struct svp_hash hash = zero;
-        if (!all && memcmp(&region->tree.hashes[0][page], &zero, sizeof zero) != 0) {
-            continue;
-        }
-        if (!svp_pageset_has(&region->excluded, page)) {
-            hash = svp_digest128(0, region->shadow + page * SVP_PAGE_BYTES, SVP_PAGE_BYTES);
-        }
-        svp_tree_update(&region->tree, page, &hash);
+    struct svp_hash hash = *zero;
+    if (!svp_pageset_has(&region->excluded, page)) {
+        hash = svp_digest128(0, region->shadow + page * SVP_PAGE_BYTES, SVP_PAGE_BYTES);
     }
+    svp_tree_update(&region->tree, page, &hash);
 }
 
-/* Pages that come back without having moved may have been excluded, and counted as zeros, in between. */
-static void hash_rewound(struct rewound *rewound)
+/* The first page at or after this one that has moved or is to be copied. */
+static uint64_t next_page(const struct rewound *rewound, uint64_t page)
 {
-    hash_pages(rewound->region, &rewound->moved, true);
-    hash_pages(rewound->region, &rewound->copied, false);
+    const uint64_t moved = svp_pageset_next(&rewound->moved, page);
+    const uint64_t copied = svp_pageset_next(&rewound->copied, page);
+    return moved < copied ? moved : copied;
 }
 
-/* From the shadow; what lies behind the snapshot's size becomes zeros. */
-static uint64_t copy_to_memory(struct rewound *rewound)
+/* Hashes and copies each page while it is at hand. Pages that come back without having moved may have been excluded,
+ * and counted as zeros, in between. Returns how many were written. */
+static uint64_t bring_back(struct rewound *rewound)
+{
+    struct svp_region *region = rewound->region;
+    const struct svp_hash zero = svp_tree_zero_page();
+    uint64_t written = 0;
+    for (uint64_t page = next_page(rewound, 0); page != SVP_PAGESET_NONE; page = next_page(rewound, page + 1)) {
+        const uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+        if (svp_pageset_has(&rewound->moved, page) || memcmp(&region->tree.hashes[0][page], &zero, sizeof zero) == 0) {
+            hash_page(region, page, &zero);
+        }
+        if (page < rewound->part.pages && svp_pageset_has(&rewound->copied, page)) {
+            memcpy(region->base + page * SVP_PAGE_BYTES, shadow, SVP_PAGE_BYTES);
+            written++;
+        }
+    }
+    return written;
+}
+
+/* What lies behind the snapshot's size becomes zeros. */
+static uint64_t clear_tail(struct rewound *rewound)
 {
     struct svp_region *region = rewound->region;
     uint64_t written = 0;
-    uint64_t page = svp_pageset_next(&rewound->copied, 0);
-    for (; page < rewound->part.pages && page != SVP_PAGESET_NONE;
-         page = svp_pageset_next(&rewound->copied, page + 1)) {
-        memcpy(region->base + page * SVP_PAGE_BYTES, region->shadow + page * SVP_PAGE_BYTES, SVP_PAGE_BYTES);
-        written++;
-    }
-    for (page = rewound->part.pages; rewound->in_mark && page < region->pages; page++) {
+    for (uint64_t page = rewound->part.pages; rewound->in_mark && page < region->pages; page++) {
         if (!svp_pageset_has(&region->excluded, page)) {
             memset(region->base + page * SVP_PAGE_BYTES, 0, SVP_PAGE_BYTES);
             written++;
@@ -284,8 +292,7 @@ static enum savepoint_status run(struct savepoint *session, struct rewind *rewin
     uint64_t written_pages = 0;
     apply(session, rewind, mark);
     for (size_t i = 0; i < rewind->count; i++) {
-        hash_rewound(&rewind->regions[i]);
-        written_pages += copy_to_memory(&rewind->regions[i]);
+        written_pages += bring_back(&rewind->regions[i]) + clear_tail(&rewind->regions[i]);
         rearm(session, &rewind->regions[i]);
     }
     svp_mutex_lock(session->mutex);
