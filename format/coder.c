@@ -2,10 +2,8 @@
 #include "format/coder.h"
 
 static const struct svp_coder *const table[] = {
-    &svp_coder_zero,
-    &svp_coder_stored,
-    &svp_coder_whole,
-    &svp_coder_xor_runs,
+    &svp_coder_zero, &svp_coder_stored, &svp_coder_whole,    &svp_coder_xor_runs,
+    &svp_coder_runs, &svp_coder_xor,    &svp_coder_shuffled, &svp_coder_xor_shuffled,
 };
 
 const struct svp_coder *svp_coder_find(uint16_t id)
@@ -16,6 +14,15 @@ const struct svp_coder *svp_coder_find(uint16_t id)
         }
     }
     return NULL;
+}
+
+uint64_t svp_coder_features(void)
+{
+    uint64_t features = SVP_FEATURE_ZSTD;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        features |= table[i]->feature;
+    }
+    return features;
 }
 
 const struct svp_coder *svp_coder_choose(const struct svp_changes *changes, bool base_usable, uint32_t delta_budget)

@@ -18,6 +18,10 @@ enum svp_coder_id {
     SVP_CODER_STORED = 1,
     SVP_CODER_WHOLE = 2,
     SVP_CODER_XOR_RUNS = 3,
+    SVP_CODER_RUNS = 4,
+    SVP_CODER_XOR = 5,
+    SVP_CODER_SHUFFLED = 6,
+    SVP_CODER_XOR_SHUFFLED = 7,
     SVP_CODER_COUNT /* ids have no gaps */
 };
 
@@ -31,6 +35,7 @@ struct svp_slot {  /* where one page lies in an unpacked payload */
 struct svp_coder {
     enum svp_coder_id id;
     const char *name;
+    uint64_t feature;   /* bit that announces it, under this name; 0: in every version 0 */
     bool has_base;      /* decoding starts from an earlier version of the page */
     uint8_t hash_bytes; /* of each page's hash that are stored: 0, 8 or 16 */
     bool packs;         /* the payload may be compressed */
@@ -45,6 +50,9 @@ struct svp_coder {
     void (*encode)(struct svp_buffer *lists, struct svp_buffer *bytes, const uint8_t *page, const uint8_t *base,
                    const struct svp_changes *changes);
 
+    /* Puts the bytes of all `count` pages in the order they are packed in; NULL: as they were appended. */
+    void (*arrange)(struct svp_buffer *arranged, const struct svp_buffer *bytes, uint32_t count);
+
     /* True when `unpacked` bytes can be the payload of `count` pages. */
     bool (*size_fits)(uint32_t count, uint32_t unpacked);
 
@@ -55,10 +63,18 @@ struct svp_coder {
     void (*decode)(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload);
 };
 
-extern const struct svp_coder svp_coder_zero, svp_coder_stored, svp_coder_whole, svp_coder_xor_runs;
+extern const struct svp_coder svp_coder_zero, svp_coder_stored, svp_coder_whole, svp_coder_xor_runs, svp_coder_runs,
+    svp_coder_xor, svp_coder_shuffled, svp_coder_xor_shuffled;
+
+/* For coders of the XOR of a page and its base: appends all of it. */
+void svp_coder_encode_xor(struct svp_buffer *lists, struct svp_buffer *bytes, const uint8_t *page, const uint8_t *base,
+                          const struct svp_changes *changes);
 
 /* NULL when unknown. */
 const struct svp_coder *svp_coder_find(uint16_t id);
+
+/* All features that a reader of these files has: those of the coders, and zstd. */
+uint64_t svp_coder_features(void);
 
 /* The cheapest coder for a page. `base_usable`: a base exists and its chain has links left; `delta_budget`: most
  * bytes a delta may take before the chain costs more than the page whole. */

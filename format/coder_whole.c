@@ -4,12 +4,11 @@
 #include "format/coder.h"
 
 /* A whole page is what a delta has to beat: a compressed page takes about half of its bytes in practice, and the
- * comparison has no better guess. */
+ * comparison has no better guess. But numbers hardly shrink by themselves. */
 static uint32_t estimate_whole(const struct svp_changes *changes, bool base_usable)
 {
-    (void)changes;
     (void)base_usable;
-    return SVP_PAGE_BYTES / 2;
+    return changes->from_word.spread >= SVP_NUMBERS_SPREAD ? SVP_PAGE_BYTES : SVP_PAGE_BYTES / 2;
 }
 
 /* Chosen only at the end of a batch that did not shrink. */

@@ -1,13 +1,23 @@
-/* coder_xor_runs.c - coder 3: runs of bytes XORed into the base page (SPEC.md section 5) */
+/* coder_xor_runs.c - coders 3 and 4: runs of bytes XORed into the base page, or into zeros (SPEC.md section 5) */
+#include <string.h>
+
 #include "format/bytes.h"
 #include "format/coder.h"
 
-static uint32_t estimate(const struct svp_changes *changes, bool base_usable)
+static uint32_t list_bytes(const struct svp_changes *changes)
 {
-    if (!base_usable || changes->dense) {
-        return SVP_CODER_UNSUITABLE;
-    }
-    return changes->changed_bytes + 3 * changes->run_count + 1;
+    return changes->dense ? SVP_CODER_UNSUITABLE : changes->changed_bytes + 3 * changes->run_count + 1;
+}
+
+static uint32_t estimate_delta(const struct svp_changes *changes, bool base_usable)
+{
+    return base_usable ? list_bytes(changes) : SVP_CODER_UNSUITABLE;
+}
+
+static uint32_t estimate_key(const struct svp_changes *changes, bool base_usable)
+{
+    (void)base_usable;
+    return changes->before_zero ? list_bytes(changes) : SVP_CODER_UNSUITABLE;
 }
 
 static void encode(struct svp_buffer *lists, struct svp_buffer *bytes, const uint8_t *page, const uint8_t *base,
@@ -76,7 +86,7 @@ static enum svp_verdict locate(struct svp_slot *slots, uint32_t count, const uin
     return SVP_GOOD;
 }
 
-static void decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+static void apply(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
     /* The list was checked by locate: it ends, and its runs stay inside page and payload. */
     struct svp_cursor cursor = svp_cursor_over(payload + slot->list, slot->bytes - slot->list);
@@ -94,16 +104,36 @@ static void decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *pa
     }
 }
 
+static void decode_over_zeros(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+{
+    memset(page, 0, SVP_PAGE_BYTES);
+    apply(page, slot, payload);
+}
+
 const struct svp_coder svp_coder_xor_runs = {
     .id = SVP_CODER_XOR_RUNS,
     .name = "xor-runs",
+    .feature = 1u << 1,
     .has_base = true,
     .hash_bytes = 8,
     .packs = true,
     .reversible = true,
-    .estimate = estimate,
+    .estimate = estimate_delta,
     .encode = encode,
     .size_fits = size_fits,
     .locate = locate,
-    .decode = decode,
+    .decode = apply,
+};
+
+const struct svp_coder svp_coder_runs = {
+    .id = SVP_CODER_RUNS,
+    .name = "runs",
+    .feature = 1u << 2,
+    .hash_bytes = SVP_HASH_BYTES,
+    .packs = true,
+    .estimate = estimate_key,
+    .encode = encode,
+    .size_fits = size_fits,
+    .locate = locate,
+    .decode = decode_over_zeros,
 };

@@ -25,18 +25,24 @@ static uint64_t differing_lines(const uint8_t *before, const uint8_t *after)
     return lines;
 }
 
+/* Each byte of a word that differs becomes 1, the others 0. */
+static uint64_t differing_places(uint64_t difference)
+{
+    const uint64_t low_bits = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    return ((((difference & low_bits) + low_bits) | difference) & ~low_bits) >> 7;
+}
+
 /* Bit i: byte i of a line differs. */
 static uint64_t differing_bytes(const uint8_t *before, const uint8_t *after)
 {
-    const uint64_t low_bits = UINT64_C(0x7f7f7f7f7f7f7f7f);
     uint64_t bytes = 0;
     for (uint32_t at = 0; at < LINE; at += WORD) {
         uint64_t difference = svp_load64(before + at) ^ svp_load64(after + at);
         if (difference == 0) {
             continue;
         }
-        uint64_t tops = (((difference & low_bits) + low_bits) | difference) & ~low_bits; /* one bit a differing byte */
-        bytes |= ((tops >> 7) * UINT64_C(0x0102040810204080) >> 56) << at;               /* gathered into one byte */
+        /* The multiplication gathers the ones into one byte. */
+        bytes |= (differing_places(difference) * UINT64_C(0x0102040810204080) >> 56) << at;
     }
     return bytes;
 }
@@ -67,17 +73,48 @@ static void add_line(struct svp_changes *changes, uint32_t offset, uint64_t byte
     }
 }
 
+static struct svp_still count_still(const uint8_t *before, const uint8_t *after, uint32_t words)
+{
+    enum { SUM_WORDS = 255 }; /* so many fit into a byte */
+    uint32_t places[WORD] = { 0 };
+    for (uint32_t word = 0; word < words;) {
+        uint32_t end = words - word < SUM_WORDS ? words : word + SUM_WORDS;
+        uint64_t sums = 0;
+        for (; word < end; word++) {
+            sums += differing_places(svp_load64(before + word * WORD) ^ svp_load64(after + word * WORD));
+        }
+        for (uint32_t place = 0; place < WORD; place++) {
+            places[place] += (uint32_t)(sums >> (8 * place)) & 0xff;
+        }
+    }
+    uint32_t all = 0;
+    uint32_t least = words;
+    uint32_t most = 0;
+    for (uint32_t place = 0; place < WORD; place++) {
+        all += places[place];
+        least = places[place] < least ? places[place] : least;
+        most = places[place] > most ? places[place] : most;
+    }
+    return (struct svp_still){ .bytes = words * WORD - all, .spread = most - least };
+}
+
 void svp_compare(struct svp_changes *changes, const uint8_t *before, const uint8_t *after)
 {
     uint64_t lines = differing_lines(before, after);
     changes->all_zero = svp_all_zero(after);
+    changes->before_zero = svp_all_zero(before);
     changes->same = lines == 0;
     changes->dense = false;
     changes->run_count = 0;
     changes->changed_bytes = 0;
+    changes->from_before = changes->from_word = (struct svp_still){ 0 };
     for (; lines != 0 && !changes->dense; lines &= lines - 1) {
         uint32_t at = (uint32_t)__builtin_ctzll(lines) * LINE;
         add_line(changes, at, differing_bytes(before + at, after + at));
         changes->dense = changes->dense || changes->changed_bytes > SVP_CHANGED_BYTES_MAX;
+    }
+    if (changes->dense) {
+        changes->from_before = count_still(before, after, SVP_PAGE_BYTES / WORD);
+        changes->from_word = count_still(after, after + WORD, SVP_PAGE_BYTES / WORD - 1);
     }
 }

@@ -41,10 +41,8 @@ enum svp_record_type {
 #define SVP_RECORD_ANCILLARY 0x8000u /* bit of a type: may be skipped by who does not know it */
 #define SVP_RECORD_FLOATING 1u       /* flag: the transaction before was not known durable */
 
-#define SVP_FEATURE_ZSTD 1u
-#define SVP_FEATURE_XOR_RUNS 2u
+#define SVP_FEATURE_ZSTD 1u                       /* those of coders stand with them (coder.h) */
 #define SVP_FEATURE_CONTINUES (UINT64_C(1) << 32) /* a stream that goes on from a snapshot it does not hold */
-#define SVP_INCOMPATIBLE_KNOWN (SVP_FEATURE_ZSTD | SVP_FEATURE_XOR_RUNS)
 
 #define SVP_REGION_MAPPED 1u
 #define SVP_COMMIT_UNSYNCED 1u

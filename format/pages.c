@@ -64,7 +64,11 @@ struct svp_batch_sizes svp_batch_write(struct svp_buffer *body, struct svp_batch
     for (uint32_t i = 0; coder->hash_bytes > 0 && i < batch->count; i++) {
         svp_buffer_add(body, batch->hashes[i].bytes, coder->hash_bytes);
     }
-    svp_buffer_add(&batch->lists, batch->bytes.bytes, batch->bytes.count);
+    if (coder->arrange != NULL && !batch->bytes.failed) {
+        coder->arrange(&batch->lists, &batch->bytes, batch->count);
+    } else {
+        svp_buffer_add(&batch->lists, batch->bytes.bytes, batch->bytes.count);
+    }
     body->failed = body->failed || batch->lists.failed || batch->bytes.failed;
     struct svp_batch_sizes sizes = { (uint32_t)batch->lists.count, 0 };
     if (coder->packs) {

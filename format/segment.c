@@ -4,6 +4,7 @@
 
 #include "format/body.h"
 #include "format/bytes.h"
+#include "format/coder.h"
 
 enum { SEGMENT_BYTES = 80 };
 enum { TLV_FEATURE = 1, TLV_CREATOR = 2, TLV_ABI = 3, TLV_BUILD_ID = 4, TLV_CONTINUES = 5 };
@@ -85,7 +86,7 @@ enum svp_verdict svp_segment_read(struct svp_segment *segment, const uint8_t *bo
     if (cursor.bad) {
         return SVP_BAD;
     }
-    uint64_t unknown = segment->incompatible & ~(uint64_t)SVP_INCOMPATIBLE_KNOWN;
+    uint64_t unknown = segment->incompatible & ~svp_coder_features();
     snprintf(segment->missing, sizeof segment->missing, "a required feature (mask %#llx)", (unsigned long long)unknown);
     enum svp_verdict verdict = read_tlvs(segment, cursor, unknown);
     if (unknown != 0) {
@@ -105,10 +106,13 @@ static void add_tlv(struct svp_buffer *to, uint16_t type, const void *value, siz
     svp_buffer_add_zeros(to, (8 - bytes % 8) % 8);
 }
 
-static void add_feature(struct svp_buffer *to, uint8_t bit, const char *name)
+static void add_feature(struct svp_buffer *to, uint64_t feature, const char *name)
 {
-    uint8_t value[34] = { MASK_INCOMPATIBLE, bit };
+    uint8_t value[34] = { MASK_INCOMPATIBLE, 0 };
     size_t bytes = strlen(name);
+    while (feature >> value[1] != 1) {
+        value[1]++;
+    }
     memcpy(value + 2, name, bytes);
     add_tlv(to, TLV_FEATURE, value, 2 + bytes);
 }
@@ -127,10 +131,15 @@ void svp_segment_write(struct svp_buffer *to, const struct svp_segment *segment)
     svp_buffer_add32(to, segment->page_bytes);
     svp_buffer_add32(to, segment->host_page_bytes);
     _Static_assert(SEGMENT_BYTES == 2 + 2 + 4 + 8 * 3 + 16 * 2 + 8 + 4 + 4, "the layout of SPEC.md section 4.1");
-    add_feature(to, 0, "zstd");
-    add_feature(to, 1, "xor-runs");
+    add_feature(to, SVP_FEATURE_ZSTD, "zstd");
+    for (uint16_t id = 0; id < SVP_CODER_COUNT; id++) {
+        const struct svp_coder *coder = svp_coder_find(id);
+        if (coder->feature != 0) {
+            add_feature(to, coder->feature, coder->name);
+        }
+    }
     if ((segment->incompatible & SVP_FEATURE_CONTINUES) != 0) {
-        add_feature(to, 32, "continues");
+        add_feature(to, SVP_FEATURE_CONTINUES, "continues");
         add_tlv(to, TLV_CONTINUES, segment->continues.bytes, sizeof segment->continues.bytes);
     }
     add_tlv(to, TLV_CREATOR, segment->creator, strlen(segment->creator));

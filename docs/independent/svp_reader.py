@@ -19,7 +19,8 @@ PAGE = 4096
 MIB = 1 << 20
 MAX_BODY, MAX_WINDOW, MAX_META, MAX_INDEX, MAX_END, MAX_LINKS = 64 * MIB, 8 * MIB, MIB, 16 * MIB, 8192, 64
 MAX_REGION, MAX_PAGE_INDEX = 1 << 46, 1 << 34
-HASH_BYTES = (0, 16, 16, 8)             # of each page's hash, by coder
+HASH_BYTES = (0, 16, 16, 8, 16, 8, 16, 8)    # of each page's hash, by coder
+DELTAS = (3, 5, 7)                      # coders with a base
 KEEP_PAGES, KEEP_UNPACKED, KEEP_ENTRIES = 1 << 18, 1 << 17, 1 << 20      # what is kept in memory, for speed only
 M64 = (1 << 64) - 1
 SEGMENT, REGIONS, META, PAGES, INDEX, COMMIT, REF, TOMBSTONE, SEAL, END, CLOSE = range(1, 12)
@@ -30,7 +31,7 @@ FLOATING = 1
 UNSYNCED, NO_HEAD, AUTOSAVE = 1, 2, 4
 ZERO_ID = bytes(16)
 ZERO_PAGE = bytes(PAGE)
-KNOWN_INCOMPATIBLE = {0: "zstd", 1: "xor-runs"}
+KNOWN_INCOMPATIBLE = {0: "zstd", 1: "xor-runs", 2: "runs", 3: "xor", 4: "shuffled", 5: "xor-shuffled"}
 
 class SvpError(Exception):
     code = 6
@@ -244,14 +245,14 @@ class PagesRecord:
         need(body, 32, offset, PAGES)
         self.offset = offset
         self.region, self.coder, n, first, ptb, btb, self.unpacked, stored = struct.unpack_from("<IHHQIIII", body)
-        if self.coder > 3:
+        if self.coder > 7:
             raise Unsupported(f"unsupported coder {self.coder} at {offset}")
         self.n = n
         hash_bytes = HASH_BYTES[self.coder] * n
         refuse(not 1 <= n <= 1024 or self.region == 0 or 32 + ptb + btb + hash_bytes + stored != len(body), offset, "PAGES fields are wrong")
-        sizes_ok = (self.unpacked == stored == 0, self.unpacked == stored == PAGE * n, self.unpacked == PAGE * n,
-                    self.unpacked <= 8192 * n)[self.coder]
-        refuse(not sizes_ok or stored > self.unpacked or (self.coder != 3 and btb), offset, "PAGES sizes are wrong")
+        sizes_ok = (self.unpacked == stored == 0 if self.coder == 0 else self.unpacked == stored == PAGE * n if self.coder == 1
+                    else n <= self.unpacked <= 8192 * n if self.coder in (3, 4) else self.unpacked == PAGE * n)
+        refuse(not sizes_ok or stored > self.unpacked or (self.coder not in DELTAS and btb), offset, "PAGES sizes are wrong")
         table, self.pages, pos = bytes(body[32:32 + ptb]), [first], 0
         for _ in range(n - 1):
             gap, pos = varint(table, pos, offset)
@@ -259,7 +260,7 @@ class PagesRecord:
         refuse(pos != ptb, offset, "page table has bytes left over")
         refuse(self.pages[-1] >= MAX_PAGE_INDEX, offset, "page index is behind every region")
         self.bases = None
-        if self.coder == 3:
+        if self.coder in DELTAS:
             table, self.bases, pos, x = bytes(body[32 + ptb:32 + ptb + btb]), [], 0, offset
             for _ in range(n):
                 d, pos = varint(table, pos, offset)
@@ -273,11 +274,19 @@ class PagesRecord:
         self.entries = {p: (offset, None) for p in self.pages}          # None: not decoded
 
     def unpack(self):
-        """The unpacked payload; for coder 3 the masks of its pages."""
+        """The unpacked payload; for coders of section 5 the masks of its pages: what is XORed into the base, or into zeros."""
         data = packed(self.payload, self.unpacked, len(self.payload), self.offset)
-        return xor_runs(data, self.n, self.offset) if self.coder == 3 else data
+        if self.coder < 3:
+            return data
+        if self.coder in (3, 4):
+            return xor_runs(data, self.n, self.offset)
+        if self.coder in (6, 7):
+            data = unshuffled(data)
+        return [int.from_bytes(data[PAGE * i:PAGE * i + PAGE], "little") for i in range(self.n)]
 
     def whole(self, data, i):
+        if self.coder >= 3:
+            return data[i].to_bytes(PAGE, "little")
         return data[PAGE * i:PAGE * i + PAGE] if self.coder else ZERO_PAGE
 
     def place(self, page):
@@ -290,8 +299,15 @@ class PagesRecord:
         h = HASH_BYTES[self.coder]
         return digest[:h] == self.hashes[h * i:h * i + h]
 
+def unshuffled(data):
+    """Section 5.3: words from their columns."""
+    words, whole = len(data) // 8, bytearray(len(data))
+    for c in range(8):
+        whole[c::8] = data[words * c:words * (c + 1)]
+    return bytes(whole)
+
 def xor_runs(data, n, offset):
-    """Section 5: the XOR masks of the n pages of a record, as integers."""
+    """Section 5.1: the XOR masks of the n pages of a record, as integers."""
     lists, pos, total = [], 0, 0
     for _ in range(n):
         r, pos = varint(data, pos, offset)
@@ -730,7 +746,7 @@ class Archive:
             refuse(i is None, before, f"base record {at} lacks page {page}")
             if not masks:
                 newest, place = p, i
-            if p.coder != 3:
+            if p.coder not in DELTAS:
                 break
             masks.append(self.unpacked(p)[i])
             refuse(len(masks) > MAX_LINKS, offset, f"page {page}: delta chain of more than {MAX_LINKS} links")
@@ -946,12 +962,12 @@ class Checker:
                 self.check(r.id not in ever, c.offset, f"region {r.id} had vanished and comes back")
                 continue
             self.check(r.name == old.name and r.bytes >= old.bytes, c.offset, f"region {r.id} shrinks or changes its name")
-            whole = [p for rec in stored if rec.region == r.id and rec.coder != 3 for p in rec.pages if old.excluded(p) and not r.excluded(p)]
+            whole = [p for rec in stored if rec.region == r.id and rec.coder not in DELTAS for p in rec.pages if old.excluded(p) and not r.excluded(p)]
             self.check(len(whole) == left(old, r), c.offset, f"region {r.id}: a page left an excluded range and is not stored whole")
 
     def pages(self, p, staged):
         """4.4, 5: decodes every page and keeps its whole hash; the contents wait in `staged` for the end of the transaction."""
-        self.check(p.coder != 3 or self.masks[0] & 2 or not self.segments, p.offset, "coder 3 without the feature xor-runs")
+        self.check(p.coder < 3 or self.masks[0] >> p.coder - 2 & 1 or not self.segments, p.offset, f"coder {p.coder} without its feature")
         self.check(len(p.payload) == p.unpacked or self.masks[0] & 1 or not self.segments, p.offset, "Zstandard without the feature zstd")
         links = self.links[p.offset] = {}
         hashes = self.a.hashes.setdefault(p.offset, {}) if self.a else {}
@@ -959,7 +975,7 @@ class Checker:
         for i, page in enumerate(p.pages):
             key = (p.region, page)
             self.check(key not in staged, p.offset, f"page {page} occurs twice in a transaction")
-            if p.coder == 3:
+            if p.coder in DELTAS:
                 base, have = p.bases[i], self.content.get(key)
                 links[page] = self.links.get(base, {}).get(page, 0) + 1
                 refuse(links[page] > MAX_LINKS, p.offset, f"page {page}: delta chain of more than {MAX_LINKS} links")
@@ -994,8 +1010,8 @@ class Checker:
         check([r.offset for r, _ in by[INDEX]] == [c.index], "INDEX is not its transaction's")
         check(not by[META] or by[META][0][0].offset == c.metadata, "META of its transaction is not used")
         check(c.pages_stored == sum(p.n for p in stored), "pages stored is wrong")
-        check(c.delta_bytes == sum(len(p.payload) for p in stored if p.coder == 3), "delta payload bytes are wrong")
-        check(c.key_bytes == sum(len(p.payload) for p in stored if p.coder != 3), "key payload bytes are wrong")
+        check(c.delta_bytes == sum(len(p.payload) for p in stored if p.coder in DELTAS), "delta payload bytes are wrong")
+        check(c.key_bytes == sum(len(p.payload) for p in stored if p.coder not in DELTAS), "key payload bytes are wrong")
         ids = {k.id: k for k in self.commits.values()}
         rises = c.sequence > max((k.sequence for k in ids.values()), default=0) or c.flags & NO_HEAD
         check(c.id not in ids and rises and all(k.sequence != c.sequence for k in ids.values()), "sequence does not rise, or the id or sequence is there twice")

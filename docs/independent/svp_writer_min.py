@@ -52,7 +52,7 @@ def region_root(content):
     return level[0]
 
 def xor_runs(pairs):
-    """[(base, page)] -> unpacked payload of coder 3"""
+    """[(base, page)] -> unpacked payload of coders 3 and 4"""
     lists, data = b"", b""
     for old, new in pairs:
         d = bytes(a ^ b for a, b in zip(old, new))
@@ -154,21 +154,25 @@ class Builder:
         return self
 
     def pages(self, coder, name, wanted, state, base=None, payload=None, bases=None, hashes=None):
-        """PAGES of the pages `wanted` of state[name]; base: Snap whose map gives the bases of coder 3."""
+        """PAGES of the pages `wanted` of state[name]; base: Snap whose map gives the bases of coders 3, 5 and 7."""
         rid, n, at = self.ids[name], len(wanted), len(self.buf)
         new = [state[name][P * i:P * i + P] for i in wanted]
         table = b"".join(varint(b - a - 1) for a, b in zip(wanted, wanted[1:]))
         btab, x = b"", at
-        if coder == 3:
+        old = [bytes(P)] * n
+        if coder in (3, 5, 7):
             where = bases or {i: base.where[rid, i] for i in wanted}
             for i in wanted:
                 btab += zigzag((where[i] - x) // 8)
                 x = where[i]
-            raw = xor_runs([(base.state[name][P * i:P * i + P], c) for i, c in zip(wanted, new)])
-        else:
-            raw = b"" if coder == 0 else b"".join(new)
+            old = [base.state[name][P * i:P * i + P] for i in wanted]
+        raw = b"" if coder == 0 else b"".join(bytes(a ^ b for a, b in zip(o, c)) for o, c in zip(old, new))
+        if coder in (3, 4):
+            raw = xor_runs(list(zip(old, new)))
+        if coder in (6, 7):
+            raw = b"".join(raw[c::8] for c in range(8))
         z = payload or ((raw, len(raw), len(raw)) if coder == 1 else squeeze(raw))
-        hs = b"".join(h128(0, c)[:(0, 16, 16, 8)[coder]] for c in new) if hashes is None else hashes
+        hs = b"".join(h128(0, c)[:(0, 16, 16, 8, 16, 8, 16, 8)[coder]] for c in new) if hashes is None else hashes
         self.rec(PAGES, struct.pack("<IHHQIIII", rid, coder, n, wanted[0], len(table), len(btab), z[1], z[2]) + table + btab + hs + z[0])
         self.pages_made.append((rid, list(wanted), at, coder, z[2]))
         return self
@@ -233,7 +237,7 @@ class Builder:
         at = self.rec(COMMIT, struct.pack("<16s16s16s16s16s14QIIIHH", sid, pid, root, self.meta_hash, base.id if base else Z16, seq, time,
                                           base.at if base else 0, parent.at if parent else 0, self.commit_at, self.regions_at, self.meta_at,
                                           self.index_at, self.start, sum(len(m[1]) for m in made), sum(t[0] // P for t in self.table.values()),
-                                          sum(m[4] for m in made if m[3] == 3), sum(m[4] for m in made if m[3] != 3), 5, flags,
+                                          sum(m[4] for m in made if m[3] in (3, 5, 7)), sum(m[4] for m in made if m[3] not in (3, 5, 7)), 5, flags,
                                           base.depth + 1 if base else 1, len(self.table), len(label), 0) + label)
         self.commit_at, self.highest, self.kept = at, seq, self.kept + 1
         if not flags & 2:
@@ -332,6 +336,15 @@ def longer(body):
 def raw(b):
     return b, len(b), len(b)
 
+ALL_NAMES = [(0, i, name) for i, name in enumerate((b"zstd", b"xor-runs", b"runs", b"xor", b"shuffled", b"xor-shuffled"))]
+
+def numbers_page(k):
+    """512 numbers near each other"""
+    return b"".join(struct.pack("<Q", (0x40 << 56) + (i * i * 12345 + 77777 * k * i) % (1 << 40)) for i in range(P // 8))
+
+def bytes_state():
+    return edit(edit(edit({b"heap": bytes(4 * P)}, b"heap", 0, numbers_page(0)), b"heap", P, noise_page(3)), b"heap", 2 * P, numbers_page(2))
+
 VERDICT = {"good": "good", "torn": "torn", "bad": "damaged", "not": "not-an-archive", "unsupported": "unsupported"}
 
 class Case:
@@ -354,6 +367,19 @@ def good_cases(case):
     b.begin().segment().regions(TABLE).pages(2, b"heap", [0, 3], st).pages(0, b"heap", [1], st).pages(1, b"heap", [2], st).index_list()
     b.commit(st)
     case("good-coders", b.end(), "coders 0, 1 and 2, a page table with a gap; last transaction not sealed")
+    for align, name in ((4096, "good-coders-delta"), (8, "good-stream-coders")):
+        b, st = Builder(align), edit(bytes_state(), b"heap", 3 * P + 8, b"few bytes of a page of zeros")
+        b.begin().segment(mask=63, names=ALL_NAMES).regions(TABLE).pages(6, b"heap", [0, 2], st).pages(1, b"heap", [1], st).pages(4, b"heap", [3], st).index_list()
+        s = b.commit(st, label=b"keys")
+        b.end()
+        b.begin()
+        st = edit(st, b"heap", 0, numbers_page(1))
+        st = edit(st, b"heap", P, noise_page(7))
+        st = edit(st, b"heap", 3 * P + 2000, b"more")
+        b.pages(7, b"heap", [0], st, base=s).pages(5, b"heap", [1], st, base=s).pages(3, b"heap", [3], st, base=s).index_list(below=s.at)
+        b.commit(st, base=s, parent=s, label=b"deltas")
+        b.end()
+        case(name, b.close() if align == 8 else b, "coders 6, 4, 7 and 5, and 3 over coder 4")
     b = Builder()
     b.begin().segment().regions({}).index_list()
     b.commit({})
@@ -838,6 +864,9 @@ def bad_structure(case):
     delta(b, s)
     case("bad-feature-unset", b, "coder 3 without the feature xor-runs")
     b, s = first()
+    delta(b, s, coder=7)
+    case("bad-feature-unset-shuffled", b, "coder 7 without the feature xor-shuffled")
+    b, s = first()
     b.mutate[SEGMENT] = put("<Q", 48, 1)
     delta(b, s, extra=lambda b: b.segment())
     case("bad-segments-disagree", b, "two SEGMENTs with different history UUIDs")
@@ -867,13 +896,13 @@ def bad_structure(case):
     b = Builder()
     b.begin().segment(version=1).end()
     case("unsupported-version-1", b, "format version 1")
-    quantum = dict(mask=1 << 5 | 3, names=b.names + [(0, 5, b"quantum-pages")])
-    case("unsupported-incompat-bit", Builder().begin().segment(**quantum).end(), "incompatible bit 5, named quantum-pages: the reader says the name")
+    quantum = dict(mask=1 << 40 | 3, names=b.names + [(0, 40, b"quantum-pages")])
+    case("unsupported-incompat-bit", Builder().begin().segment(**quantum).end(), "incompatible bit 40, named quantum-pages: the reader says the name")
     case("unsupported-incompat-bit-last", first()[0].begin().segment(**quantum).end(), "the same in the last SEGMENT only")
     b, s = first()
-    b.mutate[PAGES] = put("<H", 4, 4)
+    b.mutate[PAGES] = put("<H", 4, 99)
     delta(b, s)
-    case("unsupported-coder", b, "coder 4")
+    case("unsupported-coder", b, "coder 99")
     b, s = first()
     b.begin().rec(12, b"from the future")
     case("unsupported-record-type", b.end(), "record type 12 (bit 15 clear)")

@@ -156,7 +156,7 @@ check_pages(struct svp_audit *audit, const struct svp_pages *pages, uint64_t rec
     if (audit->places.failed) {
         *verdict = SVP_EXHAUSTED;
     }
-    if (pages->coder->id == SVP_CODER_XOR_RUNS && !svp_audit_pages_announced(audit, SVP_FEATURE_XOR_RUNS)) {
+    if (!svp_audit_pages_announced(audit, pages->coder->feature)) {
         return "pages use a coder that no archive header before them announces";
     }
     if (pages->stored_bytes < pages->unpacked_bytes && !svp_audit_pages_announced(audit, SVP_FEATURE_ZSTD)) {

@@ -2,6 +2,7 @@
 #include "archive/outflow.h"
 
 #include "format/bytes.h"
+#include "format/coder.h"
 #include "format/record.h"
 #include "os/host.h"
 #include "status.h"
@@ -13,7 +14,7 @@ void svp_outflow_open(struct svp_outflow *outflow, const struct svp_segment *seg
 {
     *outflow = (struct svp_outflow){ .write = write, .user = user, .segment = *segment };
     outflow->segment.alignment = SVP_STREAM_ALIGNMENT;
-    outflow->segment.incompatible |= SVP_INCOMPATIBLE_KNOWN;
+    outflow->segment.incompatible |= svp_coder_features();
     outflow->segment.time_ns = svp_host_time_ns();
     svp_host_random(outflow->segment.file_uuid, sizeof outflow->segment.file_uuid);
     svp_host_random(&outflow->salt, sizeof outflow->salt);

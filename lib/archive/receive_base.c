@@ -3,6 +3,7 @@
 
 #include "archive/receive.h"
 #include "format/bytes.h"
+#include "format/coder.h"
 #include "format/memory.h"
 #include "status.h"
 
@@ -229,7 +230,7 @@ enum savepoint_status svp_receive_segment(struct svp_receive *receive)
         return svp_status_fail(receive->error, SAVEPOINT_NOT_AN_ARCHIVE, "receive", "this is no stream");
     }
     enum svp_verdict verdict = svp_segment_read(segment, inflow->body, (size_t)inflow->record.body_bytes);
-    uint64_t unknown = segment->incompatible & ~(uint64_t)SVP_INCOMPATIBLE_KNOWN;
+    uint64_t unknown = segment->incompatible & ~svp_coder_features();
     if (verdict == SVP_UNSUPPORTED && (segment->version != 0 || unknown != SVP_FEATURE_CONTINUES)) {
         return svp_status_fail(receive->error, SAVEPOINT_UNSUPPORTED, "receive",
                                "the stream needs %.60s: update the tool or library", segment->missing);

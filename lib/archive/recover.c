@@ -6,6 +6,7 @@
 
 #include "archive/append.h"
 #include "format/bytes.h"
+#include "format/coder.h"
 #include "format/memory.h"
 #include "os/host.h"
 #include "os/vm.h"
@@ -165,7 +166,7 @@ static void describe_writer(struct svp_segment *segment)
 {
     segment->version = 0;
     segment->alignment = SVP_FILE_ALIGNMENT;
-    segment->incompatible |= SVP_INCOMPATIBLE_KNOWN;
+    segment->incompatible |= svp_coder_features();
     segment->page_bytes = SVP_PAGE_BYTES;
     segment->host_page_bytes = (uint32_t)svp_vm_page_bytes();
     snprintf(segment->creator, sizeof segment->creator, "%s", creator);

@@ -125,7 +125,8 @@ choose(struct svp_page_state *state, const struct svp_changes *changes, bool no_
     if (coder->has_base) {
         state->delta_bytes = clamp16(state->delta_bytes + coder->estimate(changes, true));
     }
-    return coder == &svp_coder_whole && fast ? &svp_coder_stored : coder;
+    bool packed = coder == &svp_coder_whole || coder == &svp_coder_shuffled;
+    return packed && fast ? &svp_coder_stored : coder;
 }
 
 /* The shadow becomes the staged page. Only what changed is written: the rest of it need not leave the cache again. */

@@ -31,7 +31,7 @@ judge() {
 
 # What a reader that refuses a file has to name.
 declare -A missing=([unsupported-version-1.svp]="version 1" [unsupported-incompat-bit.svp]=quantum-pages
-    [unsupported-incompat-bit-last.svp]=quantum-pages [unsupported-coder.svp]="coder 4" [unsupported-record-type.svp]="type 12")
+    [unsupported-incompat-bit-last.svp]=quantum-pages [unsupported-coder.svp]="coder 99" [unsupported-record-type.svp]="type 12")
 
 # ---- the lists and the folder agree
 cut -f1 "$corpus/VERDICTS.tsv" | sort >"$work/listed"

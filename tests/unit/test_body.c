@@ -1,6 +1,7 @@
 /* test_body.c - the fixed-layout bodies: round trips, every truncation, hostile bytes */
 #include "check.h"
 #include "format/body.h"
+#include "format/coder.h"
 #include "hostile.h"
 
 enum { END_OFFSET = 5000, SALT = 99 };
@@ -44,7 +45,7 @@ static struct svp_commit some_commit(void)
 static struct svp_segment some_segment(void)
 {
     struct svp_segment segment = { .alignment = SVP_FILE_ALIGNMENT,
-                                   .incompatible = SVP_INCOMPATIBLE_KNOWN,
+                                   .incompatible = svp_coder_features(),
                                    .file_uuid = { 1 },
                                    .history_uuid = { 2 },
                                    .time_ns = 3,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "check.h"
+#include "format/bytes.h"
 #include "format/pages.h"
 #include "format/tree.h"
 #include "hostile.h"
@@ -36,7 +37,15 @@ static void close_lab(struct lab *lab)
     svp_buffer_free(&lab->body);
 }
 
-/* Contents a coder takes: zeros; noise or text; few changes against the base. */
+/* Numbers that lie near each other. */
+static void make_numbers(struct lab *lab, uint8_t *page)
+{
+    for (size_t k = 0; k < SVP_PAGE_BYTES; k += 8) {
+        svp_store64(page + k, UINT64_C(0x4070000000000000) + model_below(&lab->random, UINT64_C(1) << 40));
+    }
+}
+
+/* Contents a coder takes: zeros; noise or text; few changes against the base; numbers. */
 static void make_page(struct lab *lab, enum svp_coder_id id, unsigned i, bool noise)
 {
     uint8_t *before = lab->before[i];
@@ -44,10 +53,21 @@ static void make_page(struct lab *lab, enum svp_coder_id id, unsigned i, bool no
     for (size_t k = 0; k < SVP_PAGE_BYTES; k++) {
         before[k] = noise ? (uint8_t)model_random(&lab->random) : (uint8_t)(k / 64);
     }
+    if (id == SVP_CODER_RUNS) {
+        memset(before, 0, SVP_PAGE_BYTES);
+    } else if (id == SVP_CODER_XOR_SHUFFLED) {
+        make_numbers(lab, before);
+    }
     memcpy(after, before, SVP_PAGE_BYTES);
     if (id == SVP_CODER_ZERO) {
         memset(after, 0, SVP_PAGE_BYTES);
-    } else if (id == SVP_CODER_XOR_RUNS) {
+    } else if (id == SVP_CODER_SHUFFLED || id == SVP_CODER_XOR_SHUFFLED) {
+        make_numbers(lab, after);
+    } else if (id == SVP_CODER_XOR) {
+        for (size_t k = 0; k < SVP_PAGE_BYTES; k += 1 + model_below(&lab->random, 20)) {
+            after[k] = (uint8_t)model_random(&lab->random);
+        }
+    } else if (id == SVP_CODER_XOR_RUNS || id == SVP_CODER_RUNS) {
         for (uint64_t k = model_below(&lab->random, 60) + 1; k > 0; k--) {
             after[model_below(&lab->random, SVP_PAGE_BYTES)] ^= (uint8_t)(1 + model_below(&lab->random, 255));
         }
@@ -104,12 +124,16 @@ static unsigned read_batch(struct lab *lab, const uint8_t *body, size_t bytes)
     return good;
 }
 
+/* All but `stored`, which is what `whole` becomes where nothing shrinks. */
+static const enum svp_coder_id coded[] = { SVP_CODER_ZERO, SVP_CODER_WHOLE,    SVP_CODER_XOR_RUNS,    SVP_CODER_RUNS,
+                                           SVP_CODER_XOR,  SVP_CODER_SHUFFLED, SVP_CODER_XOR_SHUFFLED };
+
 CHECK_TEST(pages, every_coder_round_trips)
 {
     static struct lab lab;
     open_lab(&lab);
-    for (unsigned round = 0; round < 40; round++) {
-        enum svp_coder_id id = round % 3 == 0 ? SVP_CODER_ZERO : round % 3 == 1 ? SVP_CODER_WHOLE : SVP_CODER_XOR_RUNS;
+    for (unsigned round = 0; round < 80; round++) {
+        enum svp_coder_id id = coded[round / 2 % (sizeof coded / sizeof coded[0])];
         struct svp_pages pages;
         uint16_t coder_id = 0;
         write_batch(&lab, id, round % 2 == 0);
@@ -137,12 +161,13 @@ CHECK_TEST(pages, every_coder_round_trips)
 CHECK_TEST(pages, hostile_bodies_never_yield_wrong_bytes)
 {
     static struct lab lab;
-    static const enum svp_coder_id ids[] = { SVP_CODER_ZERO, SVP_CODER_WHOLE, SVP_CODER_XOR_RUNS };
-    unsigned rounds = hostile_rounds(6000);
+    const size_t coders = sizeof coded / sizeof coded[0];
+    unsigned rounds = hostile_rounds(3000);
     open_lab(&lab);
-    for (size_t k = 0; k < 4; k++) {
+    for (size_t k = 0; k < coders + 1; k++) {
         unsigned refused = 0;
-        write_batch(&lab, ids[k % 3], k == 3);
+        const enum svp_coder_id id = k < coders ? coded[k] : SVP_CODER_WHOLE;
+        write_batch(&lab, id, k == coders);
         for (unsigned i = 0; i < rounds; i++) {
             uint8_t *body = hostile_copy(lab.body.bytes, lab.body.count);
             size_t head = model_below(&lab.random, 2) == 0 && lab.body.count > 400 ? 400 : lab.body.count;
@@ -151,7 +176,7 @@ CHECK_TEST(pages, hostile_bodies_never_yield_wrong_bytes)
             refused += read_batch(&lab, body, count) < PAGES ? 1 : 0;
             free(body);
         }
-        fprintf(stderr, "pages: coder %d: %u of %u mutated bodies lost pages, none gave wrong bytes\n", (int)ids[k % 3],
+        fprintf(stderr, "pages: coder %d: %u of %u mutated bodies lost pages, none gave wrong bytes\n", (int)id,
                 refused, rounds);
         CHECK(refused > rounds / 20);
     }
@@ -206,5 +231,81 @@ CHECK_TEST(pages, the_cheapest_affordable_coder_is_chosen)
     memset(after, 9, sizeof after);
     svp_compare(&changes, before, after);
     CHECK(svp_coder_choose(&changes, true, 4096) == &svp_coder_whole);
-    CHECK(svp_coder_find(4) == NULL && svp_coder_find(UINT16_MAX) == NULL);
+    CHECK(svp_coder_find(SVP_CODER_COUNT) == NULL && svp_coder_find(UINT16_MAX) == NULL);
+}
+
+static const struct svp_coder *chosen(const uint8_t *before, const uint8_t *after, bool base_usable)
+{
+    struct svp_changes changes;
+    svp_compare(&changes, before, after);
+    return svp_coder_choose(&changes, base_usable, 4096);
+}
+
+CHECK_TEST(pages, numbers_noise_and_scattered_changes_each_have_their_coder)
+{
+    static struct lab lab;
+    static uint8_t before[SVP_PAGE_BYTES];
+    static uint8_t after[SVP_PAGE_BYTES];
+    open_lab(&lab);
+    make_numbers(&lab, after); /* over zeros */
+    CHECK(chosen(before, after, false) == &svp_coder_shuffled);
+    memset(after, 0, sizeof after);
+    after[17] = 1;
+    CHECK(chosen(before, after, false) == &svp_coder_runs);
+    for (size_t i = 0; i < SVP_PAGE_BYTES; i++) {
+        before[i] = (uint8_t)model_random(&lab.random);
+        after[i] = i % 16 == 3 ? (uint8_t)~before[i] : before[i];
+    }
+    CHECK(chosen(before, after, true) == &svp_coder_xor_shuffled); /* one place in each second word */
+    for (size_t i = 0; i < SVP_PAGE_BYTES; i++) {
+        after[i] = i % 11 == 3 ? (uint8_t)~before[i] : before[i];
+    }
+    CHECK(chosen(before, after, true) == &svp_coder_xor);
+    CHECK(chosen(before, after, false) == &svp_coder_whole);
+    for (size_t i = 0; i < SVP_PAGE_BYTES; i++) {
+        after[i] = (uint8_t)model_random(&lab.random);
+    }
+    CHECK(chosen(before, after, true) == &svp_coder_whole);
+    close_lab(&lab);
+}
+
+/* Whatever the pages look like: what is chosen gives them back, and a reversible delta gives its base back too. */
+CHECK_TEST(pages, no_choice_loses_a_byte)
+{
+    static struct lab lab;
+    static struct svp_pages pages;
+    static uint8_t unpacked[2 * SVP_PAGE_BYTES];
+    unsigned met[SVP_CODER_COUNT] = { 0 };
+    open_lab(&lab);
+    for (unsigned round = 0; round < hostile_rounds(4000); round++) {
+        struct svp_changes changes;
+        struct svp_hash hash;
+        uint16_t coder_id;
+        uint8_t page[SVP_PAGE_BYTES];
+        make_page(&lab, coded[round % (sizeof coded / sizeof coded[0])], round / 16 % 2, round % 2 == 0);
+        const uint8_t *before = lab.before[round / 16 % 2];
+        const uint8_t *after = lab.after[round / 16 % 2];
+        svp_compare(&changes, before, after);
+        const struct svp_coder *coder = svp_coder_choose(&changes, round % 5 != 0, 4096);
+        hash = svp_digest128(0, after, SVP_PAGE_BYTES);
+        svp_batch_clear(&lab.batch);
+        svp_buffer_clear(&lab.body);
+        svp_batch_add(&lab.batch, coder, 7, 8, &hash, after, before, &changes);
+        svp_batch_write(&lab.body, &lab.batch, coder, REGION, OFFSET, lab.packer);
+        CHECK_EQ(svp_pages_read(&pages, lab.body.bytes, lab.body.count, OFFSET, &coder_id), SVP_GOOD);
+        CHECK_EQ(svp_pages_unpack(&pages, lab.unpacker, unpacked), SVP_GOOD);
+        memcpy(page, before, sizeof page);
+        CHECK_EQ(svp_pages_decode(&pages, 0, unpacked, page, &hash), SVP_GOOD);
+        CHECK_MEM(page, after, sizeof page);
+        if (coder->reversible) {
+            coder->decode(page, &pages.slots[0], unpacked);
+            CHECK_MEM(page, before, sizeof page);
+        }
+        CHECK(coder->reversible == coder->has_base);
+        met[coder_id]++;
+    }
+    for (unsigned id = 0; id < SVP_CODER_COUNT; id++) {
+        CHECK(met[id] > 0);
+    }
+    close_lab(&lab);
 }

@@ -1,0 +1,59 @@
+/* coder_xor.c - coder 5: all of a page XORed with its base (SPEC.md section 5) */
+#include "format/coder.h"
+
+enum { PLAIN_BYTES = 64 }; /* what zeros between changed bytes take, about */
+
+static uint32_t estimate(const struct svp_changes *changes, bool base_usable)
+{
+    return base_usable && changes->dense ? SVP_PAGE_BYTES - changes->from_before.bytes + PLAIN_BYTES
+                                         : SVP_CODER_UNSUITABLE;
+}
+
+void svp_coder_encode_xor(struct svp_buffer *lists, struct svp_buffer *bytes, const uint8_t *page, const uint8_t *base,
+                          const struct svp_changes *changes)
+{
+    (void)lists;
+    (void)changes;
+    uint8_t *at = svp_buffer_reserve(bytes, SVP_PAGE_BYTES);
+    for (size_t i = 0; at != NULL && i < SVP_PAGE_BYTES; i++) {
+        at[i] = page[i] ^ base[i];
+    }
+    bytes->count += at != NULL ? SVP_PAGE_BYTES : 0;
+}
+
+static bool size_fits(uint32_t count, uint32_t unpacked)
+{
+    return unpacked == count * SVP_PAGE_BYTES;
+}
+
+static enum svp_verdict locate(struct svp_slot *slots, uint32_t count, const uint8_t *payload, uint32_t unpacked)
+{
+    (void)payload;
+    (void)unpacked;
+    for (uint32_t i = 0; i < count; i++) {
+        slots[i] = (struct svp_slot){ 0, i * SVP_PAGE_BYTES };
+    }
+    return SVP_GOOD;
+}
+
+static void decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+{
+    for (size_t i = 0; i < SVP_PAGE_BYTES; i++) {
+        page[i] ^= payload[slot->bytes + i];
+    }
+}
+
+const struct svp_coder svp_coder_xor = {
+    .id = SVP_CODER_XOR,
+    .name = "xor",
+    .feature = 1u << 3,
+    .has_base = true,
+    .hash_bytes = 8,
+    .packs = true,
+    .reversible = true,
+    .estimate = estimate,
+    .encode = svp_coder_encode_xor,
+    .size_fits = size_fits,
+    .locate = locate,
+    .decode = decode,
+};
