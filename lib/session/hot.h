@@ -44,6 +44,7 @@ struct svp_hot {
 
     /* caller */
     struct svp_pageset unarmed; /* left so by the last collect */
+    uint32_t rest;              /* takes until parts are looked for again */
     struct svp_pageset kept;    /* by the one before: reported by the last without a fault */
 
     /* worker */

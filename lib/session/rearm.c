@@ -8,6 +8,9 @@
 
 /* Clean pages in a part cost a look each: so many are about as dear as another call. */
 enum { GAP_PAGES = 512, PART_RUNS = 64 };
+/* Calls are made while the program stands, faults come one by one while it runs: the first count so many times. And
+ * where the parts of one take do not pay, those of the next ones are not looked for. */
+enum { PAUSE_WEIGHT = 4, REST_TAKES = 30 };
 
 struct parts { /* a walk over the pages that are to be armed */
     const struct svp_region *region;
@@ -99,7 +102,7 @@ static bool parts_pay(struct svp_region *region, const struct svp_pageset *writt
         calls++;
     }
     uint64_t kept = svp_pageset_count(&region->hot.unarmed) / unit;
-    return calls * region->hot.call_ns < kept * region->hot.fault_ns;
+    return PAUSE_WEIGHT * calls * region->hot.call_ns < kept * region->hot.fault_ns;
 }
 
 static enum savepoint_status rearm_part(struct svp_region *region, const struct part *part, struct svp_pageset *written)
@@ -116,7 +119,8 @@ enum savepoint_status svp_rearm_collect(struct svp_region *region, struct svp_pa
     struct svp_hot *hot = &region->hot;
     uint64_t unit = region->host_page_bytes / SVP_PAGE_BYTES;
     svp_hot_begin(hot);
-    if (!region->arms_memory || !svp_hot_any(hot)) {
+    hot->rest -= hot->rest > 0 ? 1 : 0;
+    if (!region->arms_memory || !svp_hot_any(hot) || hot->rest > 0) {
         return svp_region_collect(region, SVP_WATCH_REARM, written, runs, error);
     }
     enum savepoint_status status = svp_region_collect(region, SVP_WATCH_PEEK, written, runs, error);
@@ -126,6 +130,7 @@ enum savepoint_status svp_rearm_collect(struct svp_region *region, struct svp_pa
     find_hot(region, written, unit);
     join_parts(region, written, unit);
     bool armed = parts_pay(region, written, unit);
+    hot->rest = armed ? 0 : REST_TAKES;
     struct parts parts = { region, written, unit, 0 };
     struct part part;
     while (armed && next_part(&parts, &part)) {
