@@ -132,8 +132,8 @@ void svp_segment_write(struct svp_buffer *to, const struct svp_segment *segment)
     svp_buffer_add32(to, segment->host_page_bytes);
     _Static_assert(SEGMENT_BYTES == 2 + 2 + 4 + 8 * 3 + 16 * 2 + 8 + 4 + 4, "the layout of SPEC.md section 4.1");
     add_feature(to, SVP_FEATURE_ZSTD, "zstd");
-    for (uint16_t id = 0; id < SVP_CODER_COUNT; id++) {
-        const struct svp_coder *coder = svp_coder_find(id);
+    for (unsigned id = 0; id < SVP_CODER_COUNT; id++) {
+        const struct svp_coder *coder = svp_coder_find((uint16_t)id);
         if (coder->feature != 0) {
             add_feature(to, coder->feature, coder->name);
         }

@@ -18,8 +18,8 @@ static bool met[SVP_CODER_COUNT];
 static int note_coder(void *user, const struct savepoint_change *change)
 {
     (void)user;
-    for (uint16_t id = 0; id < SVP_CODER_COUNT; id++) {
-        met[id] = met[id] || strcmp(svp_coder_find(id)->name, change->coder) == 0;
+    for (unsigned id = 0; id < SVP_CODER_COUNT; id++) {
+        met[id] = met[id] || strcmp(svp_coder_find((uint16_t)id)->name, change->coder) == 0;
     }
     return 0;
 }
