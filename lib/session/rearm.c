@@ -92,8 +92,8 @@ static void join_parts(struct svp_region *region, const struct svp_pageset *writ
     }
 }
 
-/* Whether arming part by part costs less than the faults that it saves. */
-static bool parts_pay(struct svp_region *region, const struct svp_pageset *written, uint64_t unit)
+/* Whether arming part by part costs less than the faults of so many pages. */
+static bool parts_pay(const struct svp_region *region, const struct svp_pageset *written, uint64_t unit, uint64_t kept)
 {
     struct parts parts = { region, written, unit, 0 };
     struct part part;
@@ -101,7 +101,6 @@ static bool parts_pay(struct svp_region *region, const struct svp_pageset *writt
     while (next_part(&parts, &part)) {
         calls++;
     }
-    uint64_t kept = svp_pageset_count(&region->hot.unarmed) / unit;
     return PAUSE_WEIGHT * calls * region->hot.call_ns < kept * region->hot.fault_ns;
 }
 
@@ -129,8 +128,9 @@ enum savepoint_status svp_rearm_collect(struct svp_region *region, struct svp_pa
     }
     find_hot(region, written, unit);
     join_parts(region, written, unit);
-    bool armed = parts_pay(region, written, unit);
-    hot->rest = armed ? 0 : REST_TAKES;
+    uint64_t kept = svp_pageset_count(&hot->unarmed) / unit;
+    bool armed = kept > 0 && parts_pay(region, written, unit, kept);
+    hot->rest = armed || kept == 0 ? 0 : REST_TAKES;
     struct parts parts = { region, written, unit, 0 };
     struct part part;
     while (armed && next_part(&parts, &part)) {

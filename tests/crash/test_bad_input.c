@@ -243,7 +243,7 @@ CHECK_TEST(bad_input, a_newer_format)
     } cases[] = {
         { "unchanged", 0, -1, 0, SAVEPOINT_OK, SAVEPOINT_OK, "" },
         { "version", 9, -1, 0, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED, "9" },
-        { "incompatible bit 5", 0, 0, 5, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED, "hovercraft" },
+        { "incompatible bit 20", 0, 0, 20, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED, "hovercraft" },
         { "incompatible bit 63", 0, 0, 63, SAVEPOINT_UNSUPPORTED, SAVEPOINT_UNSUPPORTED, "hovercraft" },
         { "read-only bit 3", 0, 1, 3, SAVEPOINT_OK, SAVEPOINT_UNSUPPORTED, "newer" },
         { "compatible bit 3", 0, 2, 3, SAVEPOINT_OK, SAVEPOINT_OK, "" },
