@@ -1,7 +1,7 @@
 /* lossy_watch.c - a write-watch with a fault, which the self-test of the tool has to find
  *
  * Linked with --wrap for the functions below. SAVEPOINT_TEST_FAULT tells what is wrong:
- *   page     one written page in a thousand is re-armed and not reported
+ *   page     one written page in a thousand is not reported, and armed again where the others are
  *   store    while a snapshot is written, a store to memory is undone
  *   prepare  prepare does nothing
  * One backend at a time: SAVEPOINT_WATCH has to name it. */
@@ -54,7 +54,7 @@ static enum savepoint_status collect(struct svp_watch *watch, uintptr_t start, s
     if (status == SAVEPOINT_OK && *run_count > 0) {
         atomic_store(&written_page, runs[*run_count / 2].start);
     }
-    if (status == SAVEPOINT_OK && mode == SVP_WATCH_REARM && fault_is("page")) {
+    if (status == SAVEPOINT_OK && fault_is("page")) {
         lose_pages(runs, run_count);
     }
     return status;

@@ -34,6 +34,8 @@ foreach(name IN ITEMS
         body bytes changes compare digest index names options pack pages pageset record regions session sparse_root status utf8)
     add(unit test_${name} SOURCES unit/test_${name}.c support/model.c)
 endforeach()
+add(unit test_ring SOURCES unit/test_ring.c support/model.c support/ring_world.c
+    WRAP svp_memory_alloc svp_memory_resize)
 add(unit test_buffer WRAP svp_memory_resize)
 add(unit test_tree SOURCES unit/test_tree.c support/model.c WRAP svp_digest128)
 add(unit test_diff WRAP svp_reader_page)
@@ -52,7 +54,7 @@ add(property test_restore_work WRAP svp_file_read)
 add(property test_diff SOURCES property/test_diff.c ${property_sources} WRAP svp_file_write svp_file_sync)
 
 set(fault_wraps svp_file_read svp_file_write svp_file_sync svp_file_sync_folder
-    svp_file_truncate svp_memory_alloc svp_memory_zalloc svp_memory_resize svp_take_next)
+    svp_file_truncate svp_memory_alloc svp_memory_zalloc svp_memory_resize svp_take_next svp_take_oldest svp_take_encoded)
 foreach(name IN ITEMS test_autosave test_autosave_fails test_interval test_keep_last test_keep_random test_tombstone)
     add(session ${name} SOURCES session/${name}.c session/autosave_world.c crash/crash_fixture.c support/fault.c
         WRAP ${fault_wraps} svp_host_monotonic_ns svp_file_open svp_file_size svp_file_has_name svp_file_is_at)
