@@ -153,10 +153,11 @@ enum savepoint_status
 svp_source_record(const struct svp_source *source, struct svp_record *record, struct svp_buffer *body, uint64_t offset,
                   unsigned type, struct savepoint_error *error)
 {
-    enum { COMMIT_BYTES = 1 << 10, RECORD_BYTES = 24 << 10 }; /* most of them have less */
+    enum { SMALL_BYTES = 384, LARGE_BYTES = 24 << 10 }; /* most of them have less */
+    const bool large = type == SVP_PAGES || type == SVP_INDEX || type == SVP_REGIONS;
     const bool known = in_window(source->window, offset, SVP_HEADER_BYTES);
     if (!known) {
-        svp_source_look(source, offset, type == SVP_COMMIT ? COMMIT_BYTES : RECORD_BYTES);
+        svp_source_look(source, offset, large ? LARGE_BYTES : SMALL_BYTES);
     }
     enum savepoint_status status = read_record(source, record, body, offset, type, error);
     if (!known) {

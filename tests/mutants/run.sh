@@ -56,7 +56,9 @@ build_for() {
 run_test() {
     local program
     program=$(find build/tests -name "$1" -type f) || return 1
-    SAVEPOINT_TEST_BACKEND=${2#-} timeout 120 "$program" --filter "$3" >log 2>&1
+    local backend=SAVEPOINT_TEST_BACKEND=$2
+    [ "$2" != - ] || backend=--unset=SAVEPOINT_TEST_BACKEND
+    timeout 120 env "$backend" "$program" --filter "$3" >log 2>&1
     local status=$?
     if [ $status -eq 0 ] && ! grep -q '^check: [1-9][0-9]* passed, 0 skipped$' log; then
         status=77
