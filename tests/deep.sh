@@ -13,10 +13,12 @@ require "configure dev" cmake --preset dev
 require "build dev" cmake --build --preset dev -j "$jobs"
 suite "deep tests" build/dev -L '^deep$'
 
-# Not what looks at the source, and each test with one runner: the sanitizer has no use for more.
+# Not what looks at the source, waits more than it works, or kills processes; races have their own sanitizer; and each test
+# with one runner: this one has no use for more.
 require "configure asan" cmake --preset asan
 require "build asan" cmake --build --preset asan -j "$jobs"
-suite "asan tests" build/asan -L '^quick$' -LE '^(meta|mutants|criterion)$'
+suite "asan tests" build/asan -L '^quick$' -LE '^(meta|mutants|criterion|race)$' \
+    -E '^(crash\.kill_|cli\.(doctor|progress|self_test|top)$)'
 
 require "configure tsan" cmake --preset tsan
 require "build tsan" cmake --build --preset tsan -j "$jobs"
