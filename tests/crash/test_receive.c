@@ -42,7 +42,9 @@ static int read_stream(void *user, void *to, size_t capacity, size_t *bytes)
     struct stream *stream = user;
     size_t left = stream->bytes.count - stream->read;
     *bytes = capacity < left ? capacity : left;
-    memcpy(to, stream->bytes.at + stream->read, *bytes);
+    if (*bytes > 0) { /* a stream that is empty has no bytes to point to */
+        memcpy(to, stream->bytes.at + stream->read, *bytes);
+    }
     stream->read += *bytes;
     return 0;
 }
