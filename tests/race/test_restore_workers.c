@@ -11,7 +11,7 @@
 #include "check.h"
 #include "fault.h"
 
-enum { PAGE = 4096, PAGES = 4096, SNAPSHOTS = 8, CHANGED = 500, WORKERS = 4 };
+enum { PAGE = 4096, PAGES = 1536, SNAPSHOTS = 6, CHANGED = 300, WORKERS = 4 };
 #define BYTES ((size_t)PAGES * PAGE)
 
 struct lab {
