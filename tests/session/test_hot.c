@@ -39,12 +39,12 @@ static size_t below(size_t limit)
     return (size_t)((world.random >> 33) % limit);
 }
 
-static void open_world(const char *backend)
+static void open_world(void)
 {
     struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
     memset(&world, 0, sizeof world);
     world.random = 1;
-    options.watch = backend;
+    options.watch = getenv("SAVEPOINT_TEST_BACKEND");
     strcpy(world.folder, "/tmp/savepoint-hot-XXXXXX");
     CHECK(mkdtemp(world.folder) != NULL);
     snprintf(world.path, sizeof world.path, "%s/hot.svp", world.folder);
@@ -130,39 +130,35 @@ static void prefer_unarmed(void)
     costs = (struct svp_hot_costs){ .fault = 10000, .call = 10, .page = 100 };
 }
 
-static const char *const backends[] = { "uffd", "signal" };
-
 CHECK_TEST(hot, learned_and_unlearned)
 {
     prefer_unarmed();
-    for (size_t b = 0; b < 2; b++) {
-        open_world(backends[b]);
-        (void)take();
-        for (int turn = 0; turn < 8; turn++) {
-            write_hot(HOT_PAGES);
-            (void)take();
-        }
+    open_world();
+    (void)take();
+    for (int turn = 0; turn < 8; turn++) {
         write_hot(HOT_PAGES);
-        struct savepoint_statistics grown = take();
-        CHECK_EQ(grown.faults_avoided, HOT_PAGES);
-        CHECK_EQ(grown.compared_in_vain, 0);
-        CHECK_EQ(grown.pages_captured, HOT_PAGES);
-        /* Half of them rest: looked at twice in vain (the first look is evaluated behind the next collect), then armed.
-         */
-        for (int turn = 0; turn < 2; turn++) {
-            write_hot(HOT_PAGES / 2);
-            grown = take();
-            CHECK_EQ(grown.faults_avoided, HOT_PAGES / 2);
-            CHECK_EQ(grown.compared_in_vain, HOT_PAGES / 2);
-            CHECK_EQ(grown.pages_unchanged, HOT_PAGES / 2);
-        }
+        (void)take();
+    }
+    write_hot(HOT_PAGES);
+    struct savepoint_statistics grown = take();
+    CHECK_EQ(grown.faults_avoided, HOT_PAGES);
+    CHECK_EQ(grown.compared_in_vain, 0);
+    CHECK_EQ(grown.pages_captured, HOT_PAGES);
+    /* Half of them rest: looked at twice in vain (the first look is evaluated behind the next collect), then armed.
+     */
+    for (int turn = 0; turn < 2; turn++) {
         write_hot(HOT_PAGES / 2);
         grown = take();
-        CHECK_EQ(grown.compared_in_vain, 0);
-        CHECK_EQ(grown.pages_captured, HOT_PAGES / 2);
-        restore_all();
-        close_world();
+        CHECK_EQ(grown.faults_avoided, HOT_PAGES / 2);
+        CHECK_EQ(grown.compared_in_vain, HOT_PAGES / 2);
+        CHECK_EQ(grown.pages_unchanged, HOT_PAGES / 2);
     }
+    write_hot(HOT_PAGES / 2);
+    grown = take();
+    CHECK_EQ(grown.compared_in_vain, 0);
+    CHECK_EQ(grown.pages_captured, HOT_PAGES / 2);
+    restore_all();
+    close_world();
 }
 
 /* Of pages that are never written twice in a row none is left unarmed; nor where a fault costs less than a look. */
@@ -174,7 +170,7 @@ CHECK_TEST(hot, what_does_not_pay_is_left_alone)
             costs.fault = 100;
             costs.page = 100000;
         }
-        open_world("uffd");
+        open_world();
         (void)take();
         for (size_t turn = 0; turn < 12; turn++) {
             for (size_t i = 0; i < HOT_PAGES; i++) {
@@ -193,7 +189,7 @@ CHECK_TEST(hot, the_cheaper_way_to_arm_is_chosen)
 {
     prefer_unarmed();
     costs.call = 3 * costs.fault;
-    open_world("uffd");
+    open_world();
     (void)take();
     for (size_t turn = 0; turn < 20; turn++) {
         write_hot(HOT_PAGES);
@@ -212,30 +208,28 @@ CHECK_TEST(hot, the_cheaper_way_to_arm_is_chosen)
 CHECK_TEST(hot, nothing_is_lost)
 {
     prefer_unarmed();
-    for (size_t b = 0; b < 2; b++) {
-        uint64_t avoided = 0, vain = 0;
-        open_world(backends[b]);
-        (void)take();
-        for (size_t turn = 1; turn < STATES_MAX; turn++) {
-            size_t hot = turn % 16 < 12 ? HOT_PAGES : HOT_PAGES / 4;
-            for (size_t i = 0; i < hot; i++) {
-                if (below(10) > 0) {
-                    write_page(hot_page(i));
-                }
+    uint64_t avoided = 0, vain = 0;
+    open_world();
+    (void)take();
+    for (size_t turn = 1; turn < STATES_MAX; turn++) {
+        size_t hot = turn % 16 < 12 ? HOT_PAGES : HOT_PAGES / 4;
+        for (size_t i = 0; i < hot; i++) {
+            if (below(10) > 0) {
+                write_page(hot_page(i));
             }
-            for (size_t i = below(50); i > 0; i--) {
-                write_page(below(PAGE_COUNT));
-            }
-            if (below(8) == 0) {
-                restore(below(world.count));
-                write_page(below(PAGE_COUNT));
-            }
-            struct savepoint_statistics grown = take();
-            avoided += grown.faults_avoided;
-            vain += grown.compared_in_vain;
         }
-        CHECK(avoided > 1000 && vain > 50);
-        restore_all();
-        close_world();
+        for (size_t i = below(50); i > 0; i--) {
+            write_page(below(PAGE_COUNT));
+        }
+        if (below(8) == 0) {
+            restore(below(world.count));
+            write_page(below(PAGE_COUNT));
+        }
+        struct savepoint_statistics grown = take();
+        avoided += grown.faults_avoided;
+        vain += grown.compared_in_vain;
     }
+    CHECK(avoided > 1000 && vain > 50);
+    restore_all();
+    close_world();
 }
