@@ -14,6 +14,7 @@ emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu)
 # Tests that need more than qemu's user mode has, and their programs, whose other tests are run one by one.
 declare -A lacking=(
     [watch_kernel/writes_are_counted_or_prepared_for]="process_vm_writev"
+    [watch_ranges/executable_memory_stays_executable]="executable memory in /proc/self/maps"
     [watch_ranges/partly_executable_memory]="executable memory in /proc/self/maps"
     [watch_cases/c17_to_c19_files]="reads at the end of a file into memory that is write-protected"
     [watch_choose/the_primary_comes_first]="userfaultfd"
