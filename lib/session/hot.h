@@ -44,7 +44,7 @@ struct svp_hot {
 
     /* caller */
     struct svp_pageset unarmed; /* left so by the last collect */
-    uint32_t rest;              /* takes until parts are looked for again */
+    uint32_t rest, backoff;     /* takes until parts are looked for again; and the next time that they do not pay */
     struct svp_pageset kept;    /* by the one before: reported by the last without a fault */
 
     /* worker */

@@ -130,7 +130,8 @@ enum savepoint_status svp_rearm_collect(struct svp_region *region, struct svp_pa
     join_parts(region, written, unit);
     uint64_t kept = svp_pageset_count(&hot->unarmed) / unit;
     bool armed = kept > 0 && parts_pay(region, written, unit, kept);
-    hot->rest = armed || kept == 0 ? 0 : REST_TAKES;
+    hot->backoff = armed || kept == 0 ? 0 : hot->backoff < REST_TAKES ? 2 * hot->backoff + 1 : hot->backoff;
+    hot->rest = hot->backoff;
     struct parts parts = { region, written, unit, 0 };
     struct part part;
     while (armed && next_part(&parts, &part)) {
