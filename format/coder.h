@@ -66,6 +66,11 @@ struct svp_coder {
 extern const struct svp_coder svp_coder_zero, svp_coder_stored, svp_coder_whole, svp_coder_xor_runs, svp_coder_runs,
     svp_coder_xor, svp_coder_shuffled, svp_coder_xor_shuffled;
 
+/* For coders whose unpacked payload has the bytes of whole pages; and where those lie one behind the other. */
+bool svp_coder_pages_fit(uint32_t count, uint32_t unpacked);
+enum svp_verdict
+svp_coder_locate_pages(struct svp_slot *slots, uint32_t count, const uint8_t *payload, uint32_t unpacked);
+
 /* For coders of the XOR of a page and its base: appends all of it. */
 void svp_coder_encode_xor(struct svp_buffer *lists, struct svp_buffer *bytes, const uint8_t *page, const uint8_t *base,
                           const struct svp_changes *changes);

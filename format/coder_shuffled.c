@@ -47,11 +47,6 @@ static void arrange(struct svp_buffer *arranged, const struct svp_buffer *bytes,
     arranged->count += at != NULL ? words * WORD : 0;
 }
 
-static bool size_fits(uint32_t count, uint32_t unpacked)
-{
-    return unpacked == count * SVP_PAGE_BYTES;
-}
-
 /* A slot: where the page begins in the first column, and how long a column is. */
 static enum svp_verdict locate(struct svp_slot *slots, uint32_t count, const uint8_t *payload, uint32_t unpacked)
 {
@@ -87,7 +82,7 @@ const struct svp_coder svp_coder_shuffled = {
     .estimate = estimate_key,
     .encode = encode_key,
     .arrange = arrange,
-    .size_fits = size_fits,
+    .size_fits = svp_coder_pages_fit,
     .locate = locate,
     .decode = decode_key,
 };
@@ -103,7 +98,7 @@ const struct svp_coder svp_coder_xor_shuffled = {
     .estimate = estimate_delta,
     .encode = svp_coder_encode_xor,
     .arrange = arrange,
-    .size_fits = size_fits,
+    .size_fits = svp_coder_pages_fit,
     .locate = locate,
     .decode = decode_delta,
 };

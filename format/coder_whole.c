@@ -28,12 +28,13 @@ static void encode(struct svp_buffer *lists, struct svp_buffer *bytes, const uin
     svp_buffer_add(bytes, page, SVP_PAGE_BYTES);
 }
 
-static bool size_fits(uint32_t count, uint32_t unpacked)
+bool svp_coder_pages_fit(uint32_t count, uint32_t unpacked)
 {
     return unpacked == count * SVP_PAGE_BYTES;
 }
 
-static enum svp_verdict locate(struct svp_slot *slots, uint32_t count, const uint8_t *payload, uint32_t unpacked)
+enum svp_verdict
+svp_coder_locate_pages(struct svp_slot *slots, uint32_t count, const uint8_t *payload, uint32_t unpacked)
 {
     (void)payload;
     (void)unpacked;
@@ -55,8 +56,8 @@ const struct svp_coder svp_coder_stored = {
     .verbatim = true,
     .estimate = estimate_stored,
     .encode = encode,
-    .size_fits = size_fits,
-    .locate = locate,
+    .size_fits = svp_coder_pages_fit,
+    .locate = svp_coder_locate_pages,
     .decode = decode,
 };
 
@@ -68,7 +69,7 @@ const struct svp_coder svp_coder_whole = {
     .packs = true,
     .estimate = estimate_whole,
     .encode = encode,
-    .size_fits = size_fits,
-    .locate = locate,
+    .size_fits = svp_coder_pages_fit,
+    .locate = svp_coder_locate_pages,
     .decode = decode,
 };

@@ -21,21 +21,6 @@ void svp_coder_encode_xor(struct svp_buffer *lists, struct svp_buffer *bytes, co
     bytes->count += at != NULL ? SVP_PAGE_BYTES : 0;
 }
 
-static bool size_fits(uint32_t count, uint32_t unpacked)
-{
-    return unpacked == count * SVP_PAGE_BYTES;
-}
-
-static enum svp_verdict locate(struct svp_slot *slots, uint32_t count, const uint8_t *payload, uint32_t unpacked)
-{
-    (void)payload;
-    (void)unpacked;
-    for (uint32_t i = 0; i < count; i++) {
-        slots[i] = (struct svp_slot){ 0, i * SVP_PAGE_BYTES };
-    }
-    return SVP_GOOD;
-}
-
 static void decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
     for (size_t i = 0; i < SVP_PAGE_BYTES; i++) {
@@ -53,7 +38,7 @@ const struct svp_coder svp_coder_xor = {
     .reversible = true,
     .estimate = estimate,
     .encode = svp_coder_encode_xor,
-    .size_fits = size_fits,
-    .locate = locate,
+    .size_fits = svp_coder_pages_fit,
+    .locate = svp_coder_locate_pages,
     .decode = decode,
 };

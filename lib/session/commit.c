@@ -54,8 +54,8 @@ static void fill_commit(struct savepoint *session, const struct svp_take *take, 
     commit->previous = append->tail.end.newest_commit;
     commit->transaction_start = append->tail.committed_bytes;
     commit->pages_stored = session->encoder.pages_stored;
-    commit->delta_bytes = session->encoder.delta_bytes;
-    commit->key_bytes = session->encoder.key_bytes;
+    commit->delta_bytes = session->encoder.counts.delta_bytes;
+    commit->key_bytes = session->encoder.counts.key_bytes;
     commit->pause_ns = take->pause_ns;
     commit->flags = take->flags;
     commit->depth = session->encoder.depth;
@@ -197,20 +197,10 @@ write_pages(struct savepoint *session, struct svp_take *take, struct savepoint_e
 /* Everything of the take is laid out: what the writer has to know of it. */
 static void note_commit(struct savepoint *session, struct svp_take *take, const struct draft *draft)
 {
-    const struct svp_encoder *encoder = &session->encoder;
     take->after = (struct svp_stand){ session->append.tail, session->history };
     take->commit = draft->commit;
     take->commit_offset = draft->commit_offset;
-    take->counts = (struct svp_counts){
-        .delta_bytes = encoder->delta_bytes,
-        .key_bytes = encoder->key_bytes,
-        .unchanged = encoder->unchanged,
-        .faults_avoided = encoder->faults_avoided,
-        .compared_in_vain = encoder->compared_in_vain,
-        .zero_pages = encoder->zero_pages,
-        .delta_pages = encoder->delta_pages,
-        .whole_pages = encoder->whole_pages,
-    };
+    take->counts = session->encoder.counts;
 }
 
 /* Goes on from the take before, or from the last one before it that has not failed. */

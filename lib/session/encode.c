@@ -43,9 +43,8 @@ void svp_encode_begin(struct svp_encoder *encoder, uint32_t depth)
     encoder->index.count = 0;
     encoder->index.kind = SVP_INDEX_LIST;
     encoder->depth = depth;
-    encoder->runs = encoder->pages_stored = encoder->delta_bytes = encoder->key_bytes = 0;
-    encoder->unchanged = encoder->zero_pages = encoder->delta_pages = encoder->whole_pages = 0;
-    encoder->faults_avoided = encoder->compared_in_vain = 0;
+    encoder->runs = encoder->pages_stored = 0;
+    encoder->counts = (struct svp_counts){ 0 };
 }
 
 static uint16_t clamp16(uint32_t value)
@@ -72,10 +71,10 @@ static void note_pages(struct svp_encoder *encoder, const struct svp_batch *batc
         encoder->runs += i == 0 || batch->pages[i] != batch->pages[i - 1] + 1;
     }
     encoder->pages_stored += batch->count;
-    *(coder->has_base ? &encoder->delta_bytes : &encoder->key_bytes) += sizes.stored_bytes;
-    *(coder->has_base               ? &encoder->delta_pages
-      : coder->id == SVP_CODER_ZERO ? &encoder->zero_pages
-                                    : &encoder->whole_pages) += batch->count;
+    *(coder->has_base ? &encoder->counts.delta_bytes : &encoder->counts.key_bytes) += sizes.stored_bytes;
+    *(coder->has_base               ? &encoder->counts.delta_pages
+      : coder->id == SVP_CODER_ZERO ? &encoder->counts.zero_pages
+                                    : &encoder->counts.whole_pages) += batch->count;
 }
 
 static enum savepoint_status flush_batch(struct savepoint *session, struct svp_batch *batch,
@@ -174,7 +173,7 @@ static enum savepoint_status encode_page(struct savepoint *session, struct svp_r
     uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
     svp_compare(&changes, shadow, staged);
     if (changes.same && !no_base) {
-        session->encoder.unchanged++;
+        session->encoder.counts.unchanged++;
         return SAVEPOINT_OK;
     }
     enum savepoint_status status = store_page(session, region, page, staged, shadow, &changes, no_base, error);
@@ -196,7 +195,7 @@ static enum savepoint_status encode_rebased(struct savepoint *session, struct sv
     if (known && changes.same) {
         const struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
         svp_tree_update(&region->tree, page, &hash);
-        session->encoder.unchanged++;
+        session->encoder.counts.unchanged++;
         return SAVEPOINT_OK;
     }
     return store_page(session, region, page, staged, base, &changes, !known, error);
@@ -206,8 +205,8 @@ void svp_encode_note(struct svp_encoder *encoder, const struct svp_chunk *chunk,
 {
     bool unarmed = (chunk->unarmed >> i & 1) != 0;
     svp_hot_note(&chunk->region->hot, chunk->pages[i], changed);
-    encoder->faults_avoided += unarmed && changed;
-    encoder->compared_in_vain += unarmed && !changed;
+    encoder->counts.faults_avoided += unarmed && changed;
+    encoder->counts.compared_in_vain += unarmed && !changed;
 }
 
 /* The first snapshot of a history fills the shadows. In large pages each take costs a quarter less ever after; but then
@@ -233,11 +232,11 @@ svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struc
         const uint8_t *staged = chunk->bytes + i * SVP_PAGE_BYTES;
         bool no_base = (chunk->no_base >> i & 1) != 0;
         bool rebased = !no_base && (chunk->rebased >> i & 1) != 0;
-        uint64_t unchanged = session->encoder.unchanged;
+        uint64_t unchanged = session->encoder.counts.unchanged;
         status = rebased ? encode_rebased(session, chunk->region, chunk->pages[i], staged, error)
                          : encode_page(session, chunk->region, chunk->pages[i], staged, no_base, error);
         if (chunk != session->from_shadow) {
-            svp_encode_note(&session->encoder, chunk, i, session->encoder.unchanged == unchanged);
+            svp_encode_note(&session->encoder, chunk, i, session->encoder.counts.unchanged == unchanged);
         }
     }
     return status;

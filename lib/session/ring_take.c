@@ -11,8 +11,7 @@
 void svp_ring_take_begin(struct savepoint *session)
 {
     session->encoder.pages_stored = 0;
-    session->encoder.unchanged = 0;
-    session->encoder.faults_avoided = session->encoder.compared_in_vain = 0;
+    session->encoder.counts = (struct svp_counts){ 0 };
 }
 
 /* A page that was excluded counts as zeros since: it may come back with what the shadow still holds. */
@@ -33,7 +32,7 @@ enum savepoint_status svp_ring_take_chunk(struct savepoint *session, const struc
         svp_compare(&changes, shadow, staged);
         svp_encode_note(&session->encoder, chunk, i, !changes.same);
         if (changes.same && is_hashed(region, page, &changes)) {
-            session->encoder.unchanged++;
+            session->encoder.counts.unchanged++;
             continue;
         }
         const struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
@@ -128,9 +127,9 @@ static void advance(struct savepoint *session, struct savepoint_snapshot *snapsh
     session->ring_history.has_parent = true;
     session->ring_history.sequence = snapshot->sequence;
     svp_mutex_lock(session->mutex);
-    statistics->pages_unchanged += session->encoder.unchanged;
-    statistics->faults_avoided += session->encoder.faults_avoided;
-    statistics->compared_in_vain += session->encoder.compared_in_vain;
+    statistics->pages_unchanged += session->encoder.counts.unchanged;
+    statistics->faults_avoided += session->encoder.counts.faults_avoided;
+    statistics->compared_in_vain += session->encoder.counts.compared_in_vain;
     svp_ring_count(session);
     svp_mutex_unlock(session->mutex);
 }

@@ -135,7 +135,7 @@ struct svp_encoded { /* memory for blocks: what is in use, and what is kept for 
 struct svp_counts { /* what a commit stored */
     uint64_t delta_bytes, key_bytes;
     uint64_t unchanged, zero_pages, delta_pages, whole_pages;
-    uint64_t faults_avoided, compared_in_vain;
+    uint64_t faults_avoided, compared_in_vain; /* pages that were left unarmed: changed, and not */
 };
 
 struct svp_take { /* one take in flight */
@@ -183,9 +183,8 @@ struct svp_encoder { /* batches being filled */
     struct svp_index index;
     uint32_t depth; /* of the commit being written */
     uint64_t runs;  /* of consecutive pages in one batch */
-    uint64_t pages_stored, delta_bytes, key_bytes;
-    uint64_t unchanged, zero_pages, delta_pages, whole_pages;
-    uint64_t faults_avoided, compared_in_vain; /* pages that were left unarmed: changed, and not */
+    uint64_t pages_stored;
+    struct svp_counts counts;
 };
 
 struct svp_autosave { /* what savepoint_autosave asked for, and when the next one is due */
