@@ -36,6 +36,13 @@ unsigned svp_host_cores(void)
     return known ? (unsigned)CPU_COUNT(&cores) : 1;
 }
 
+/* Threads of SCHED_BATCH have their share of time, but do not preempt when they wake: sched(7). */
+void svp_host_work_behind(void)
+{
+    const struct sched_param none = { 0 };
+    (void)sched_setscheduler(0, SCHED_BATCH, &none); /* of this thread alone, sched_setscheduler(2) */
+}
+
 const char *svp_host_abi(void)
 {
 #if defined(__x86_64__)

@@ -3,6 +3,7 @@
 
 #include <mach-o/dyld.h>
 #include <mach-o/loader.h>
+#include <pthread/qos.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,11 @@ unsigned svp_host_cores(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     return cores > 0 ? (unsigned)cores : 1;
+}
+
+void svp_host_work_behind(void)
+{
+    (void)pthread_set_qos_class_self_np(QOS_CLASS_UTILITY, 0);
 }
 
 const char *svp_host_abi(void)

@@ -56,6 +56,11 @@ unsigned svp_host_cores(void)
     return facts.dwNumberOfProcessors;
 }
 
+void svp_host_work_behind(void)
+{
+    SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_BELOW_NORMAL);
+}
+
 const char *svp_host_abi(void)
 {
 #if defined(__x86_64__)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/memory.h"
+#include "os/host.h"
 #include "session/drop.h"
 #include "session/encode.h"
 #include "session/span.h"
@@ -272,6 +273,7 @@ void svp_commit_run(void *argument)
 {
     struct savepoint *session = argument;
     struct svp_take *take;
+    svp_host_work_behind();
     while ((take = svp_take_next(session)) != NULL) {
         if (take->for_ring) {
             mark_take(session, take);

@@ -1,6 +1,7 @@
 /* write.c - the writer: laid out takes go to the file, one after the other */
 #include "session/write.h"
 
+#include "os/host.h"
 #include "session/drop.h"
 #include "session/encoded.h"
 #include "session/takes.h"
@@ -91,6 +92,7 @@ void svp_write_run(void *argument)
 {
     struct savepoint *session = argument;
     struct svp_take *take;
+    svp_host_work_behind();
     while ((take = svp_take_oldest(session)) != NULL) {
         write_take(session, take);
     }
