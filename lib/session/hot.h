@@ -45,6 +45,7 @@ struct svp_hot {
     /* caller */
     struct svp_pageset unarmed; /* left so by the last collect */
     uint32_t rest, backoff;     /* takes until parts are looked for again; and the next time that they do not pay */
+    uint64_t call_seen_ns;      /* what a call has cost in the takes themselves, where caches are not warm */
     struct svp_pageset kept;    /* by the one before: reported by the last without a fault */
 
     /* worker */

@@ -4,13 +4,14 @@
  * where that is cheaper. A page written between the two is reported by the second. */
 #include "session/rearm.h"
 
+#include "os/host.h"
 #include "session/region.h"
 
 /* Clean pages in a part cost a look each: so many are about as dear as another call. */
 enum { GAP_PAGES = 512, PART_RUNS = 64 };
 /* Calls are made while the program stands, faults come one by one while it runs: the first count so many times. And
  * where the parts of one take do not pay, those of the next ones are not looked for. */
-enum { PAUSE_WEIGHT = 4, REST_TAKES = 30 };
+enum { PAUSE_WEIGHT = 4, REST_TAKES = 30, CALL_MOST = 4 };
 
 struct parts { /* a walk over the pages that are to be armed */
     const struct svp_region *region;
@@ -67,13 +68,26 @@ static void find_hot(struct svp_region *region, const struct svp_pageset *writte
     }
 }
 
+/* A call in a take costs more than one that was measured by itself; an interruption is not to count for ever. */
+static uint64_t call_cost(const struct svp_hot *hot)
+{
+    return hot->call_seen_ns > hot->call_ns ? hot->call_seen_ns : hot->call_ns;
+}
+
+static void note_calls(struct svp_hot *hot, uint64_t calls, uint64_t spent_ns)
+{
+    uint64_t most = CALL_MOST * hot->call_ns;
+    uint64_t each = spent_ns / calls < most ? spent_ns / calls : most;
+    hot->call_seen_ns = hot->call_seen_ns == 0 ? each : hot->call_seen_ns - hot->call_seen_ns / 4 + each / 4;
+}
+
 /* Few hot pages between others are armed with them, where their faults cost less than another call. */
 static void join_parts(struct svp_region *region, const struct svp_pageset *written, uint64_t unit)
 {
     enum { HOT_MAX = 8 };
     struct svp_hot *hot = &region->hot;
     uint64_t between[HOT_MAX];
-    uint64_t most = hot->fault_ns > 0 ? hot->call_ns / hot->fault_ns : 0;
+    uint64_t most = hot->fault_ns > 0 ? call_cost(hot) / hot->fault_ns : 0;
     uint64_t count = HOT_MAX + 1; /* since the last one that is armed */
     most = most < HOT_MAX ? most : HOT_MAX;
     uint64_t page = svp_pageset_next(written, 0);
@@ -101,7 +115,7 @@ static bool parts_pay(const struct svp_region *region, const struct svp_pageset 
     while (next_part(&parts, &part)) {
         calls++;
     }
-    return PAUSE_WEIGHT * calls * region->hot.call_ns < kept * region->hot.fault_ns;
+    return PAUSE_WEIGHT * calls * call_cost(&region->hot) < kept * region->hot.fault_ns;
 }
 
 static enum savepoint_status rearm_part(struct svp_region *region, const struct part *part, struct svp_pageset *written)
@@ -110,6 +124,22 @@ static enum savepoint_status rearm_part(struct svp_region *region, const struct 
     const struct svp_range range = { (uintptr_t)region->base + part->first * SVP_PAGE_BYTES,
                                      (part->end - part->first) * SVP_PAGE_BYTES };
     return svp_region_collect_range(region, &range, SVP_WATCH_REARM, written, runs, PART_RUNS, NULL);
+}
+
+static bool rearm_parts(struct svp_region *region, struct svp_pageset *written, uint64_t unit)
+{
+    struct parts parts = { region, written, unit, 0 };
+    struct part part;
+    uint64_t calls = 0;
+    uint64_t began = svp_host_monotonic_ns();
+    while (next_part(&parts, &part)) {
+        if (rearm_part(region, &part, written) != SAVEPOINT_OK) {
+            return false;
+        }
+        calls++;
+    }
+    note_calls(&region->hot, calls + (calls == 0), svp_host_monotonic_ns() - began);
+    return true;
 }
 
 enum savepoint_status svp_rearm_collect(struct svp_region *region, struct svp_pageset *written,
@@ -132,14 +162,10 @@ enum savepoint_status svp_rearm_collect(struct svp_region *region, struct svp_pa
     bool armed = kept > 0 && parts_pay(region, written, unit, kept);
     hot->backoff = armed || kept == 0 ? 0 : hot->backoff < REST_TAKES ? 2 * hot->backoff + 1 : hot->backoff;
     hot->rest = hot->backoff;
-    struct parts parts = { region, written, unit, 0 };
-    struct part part;
-    while (armed && next_part(&parts, &part)) {
-        armed = rearm_part(region, &part, written) == SAVEPOINT_OK;
-    }
-    if (armed) {
+    if (armed && rearm_parts(region, written, unit)) {
         return SAVEPOINT_OK;
     }
+    hot->call_seen_ns -= hot->call_seen_ns / 8;
     svp_pageset_clear(&hot->unarmed);
     return svp_region_collect(region, SVP_WATCH_REARM, written, runs, error);
 }
