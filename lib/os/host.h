@@ -14,7 +14,7 @@ unsigned svp_host_cores(void);   /* that this process may run on; at least 1 */
 /* From here on the calling thread works behind the application: waking up, it does not displace a thread that runs.
  * Where the system knows no such thing, nothing changes. */
 void svp_host_work_behind(void);
-const char *svp_host_abi(void);  /* "linux-x86_64" */
+const char *svp_host_abi(void); /* "linux-x86_64" */
 /* The build id of the running program; returns its bytes, 0 where there is none. */
 size_t svp_host_build_id(uint8_t *to, size_t capacity);
 
