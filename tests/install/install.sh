@@ -66,7 +66,9 @@ for kind in shared static; do
     echo "-- add_subdirectory"
     build_consumer "$kind-subdirectory" "$root" "-DBUILD_SHARED_LIBS=$shared"
     find "$prefix" -name 'savepoint.h' | grep -q . || { echo "install: no header"; exit 1; }
-    find "$prefix" -path '*/savepoint/watch.h' | grep -q . || { echo "install: no savepoint/watch.h"; exit 1; }
+    for header in archive watch; do
+        find "$prefix" -path "*/savepoint/$header.h" | grep -q . || { echo "install: no savepoint/$header.h"; exit 1; }
+    done
 done
 echo "install: $ran programs ran"
 [ "$ran" -eq 12 ]

@@ -4,7 +4,7 @@ set -euo pipefail
 include=$(cd "$(dirname "$0")/../.." && pwd)/lib/include
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-headers="savepoint.h savepoint/watch.h"
+headers="savepoint.h savepoint/archive.h savepoint/watch.h"
 # shellcheck disable=SC2086
 macros=$(cd "$include" && grep -hoE '^#define SAVEPOINT_[A-Z]+_OPTIONS_INIT|^#define SAVEPOINT_OPTIONS_INIT' $headers |
     awk '{ print $2 }')

@@ -18,7 +18,7 @@ CONDITION = re.compile(
     r"(__linux__|__linux|linux|__APPLE__|__MACH__|_WIN32|_WIN64|__unix__|__CYGWIN__|__FreeBSD__|__ANDROID__)\b",
     re.M,
 )
-PUBLIC = ("savepoint.h", "savepoint/watch.h")
+PUBLIC = ("savepoint.h", "savepoint/archive.h", "savepoint/watch.h")
 SEARCH = ("lib", "lib/include", "format", ".", "tools", "examples")
 
 

@@ -4,7 +4,7 @@
 # usage: check_symbols.sh SHARED-LIBRARY OBJECT...
 set -euo pipefail
 include=$(cd "$(dirname "$0")/../.." && pwd)/lib/include
-headers="$include/savepoint.h $include/savepoint/watch.h"
+headers="$include/savepoint.h $include/savepoint/archive.h $include/savepoint/watch.h"
 shared=$1
 shift
 work=$(mktemp -d)
