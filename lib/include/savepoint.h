@@ -421,6 +421,34 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_find(struct savepoint *session, struct savepoint_snapshot *snapshot, const char *expression,
                struct savepoint_error *error);
 
+struct savepoint_promote_options {
+    size_t size;
+    const char *label; /* of the snapshot, of several the newest; NULL: that which it has; at most 255 bytes of UTF-8 */
+    enum savepoint_durability durability; /* of them all; into an archive given by its path always SYNC in the end */
+    savepoint_progress *progress;         /* may be NULL; total_bytes is 0 */
+    void *progress_user;
+};
+/* clang-format off */
+#define SAVEPOINT_PROMOTE_OPTIONS_INIT { sizeof(struct savepoint_promote_options), NULL, SAVEPOINT_SYNC, NULL, NULL }
+/* clang-format on */
+
+/* Makes snapshots of an archive from those of the ring: the one with this id, or with `id` NULL all that it holds,
+ * going back has left behind included, oldest first, each the parent of the next. `path` NULL: in the session's own
+ * archive, as a branch of the snapshot that the session stands on there; else in the archive at `path`, which is
+ * created where it is missing and gone on with where it is not. They are new snapshots: they keep digest, time, label
+ * and metadata (SAVEPOINT_METADATA_ORIGIN: the id in the ring), and get an id and a sequence of their own. HEAD stays
+ * where it is, unless the archive was empty. `snapshot` (may be NULL) is the newest of them. Ring, regions and what is
+ * pending stay as they are, and so does what the session's next snapshot goes on from. Threads may write to the regions
+ * meanwhile; takes asked for by `progress` are BUSY. Waits for takes in flight to be encoded, and for the own archive
+ * to be committed. It costs time in proportion to the pages that differ, from the archive's newest snapshot if it is
+ * another archive, which is read whole. What was whole when it failed stays, and the message says how much that is.
+ * Errors: NOT_FOUND (`id` is not in the ring), EMPTY, MISMATCH (a region that it holds was removed since), INVALID,
+ * LOCKED (also by this session), CORRUPT, CANCELLED, LIMIT, IO, NO_SPACE, NO_MEMORY, UNCERTAIN, POISONED, BUSY, FORKED,
+ * NOT_AN_ARCHIVE, UNSUPPORTED. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_promote(struct savepoint *session, struct savepoint_snapshot *snapshot, const struct savepoint_id *id,
+                  const char *path, const struct savepoint_promote_options *options, struct savepoint_error *error);
+
 /* Region number `index` (0, 1, ...) of the session, in order of addition; NOT_FOUND past the last. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_region_at(struct savepoint *session, struct savepoint_region *region, size_t index,

@@ -37,6 +37,11 @@ bool svp_ring_previous(const struct svp_ring *ring, struct svp_ring_mark *mark)
     return read_mark(ring, mark, svp_ring_mark_at(ring, mark->record).previous);
 }
 
+bool svp_ring_following(const struct svp_ring *ring, struct svp_ring_mark *mark)
+{
+    return read_mark(ring, mark, mark->record != ring->newest ? svp_ring_mark_at(ring, mark->record).next : 0);
+}
+
 bool svp_ring_find(const struct svp_ring *ring, struct svp_ring_mark *mark, const struct savepoint_id *id)
 {
     struct svp_ring_mark found;

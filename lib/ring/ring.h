@@ -82,8 +82,9 @@ struct svp_ring_mark {
 /* All false when there is none; the newest may lie behind the cursor. */
 bool svp_ring_newest(const struct svp_ring *ring, struct svp_ring_mark *mark);
 bool svp_ring_oldest(const struct svp_ring *ring, struct svp_ring_mark *mark);
-bool svp_ring_standing(const struct svp_ring *ring, struct svp_ring_mark *mark); /* the newest before the cursor */
-bool svp_ring_previous(const struct svp_ring *ring, struct svp_ring_mark *mark); /* older by one */
+bool svp_ring_standing(const struct svp_ring *ring, struct svp_ring_mark *mark);  /* the newest before the cursor */
+bool svp_ring_previous(const struct svp_ring *ring, struct svp_ring_mark *mark);  /* older by one */
+bool svp_ring_following(const struct svp_ring *ring, struct svp_ring_mark *mark); /* newer by one */
 bool svp_ring_find(const struct svp_ring *ring, struct svp_ring_mark *mark, const struct savepoint_id *id);
 
 /* ---- going back and forth
