@@ -449,6 +449,30 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_promote(struct savepoint *session, struct savepoint_snapshot *snapshot, const struct savepoint_id *id,
                   const char *path, const struct savepoint_promote_options *options, struct savepoint_error *error);
 
+struct savepoint_load_options {
+    size_t size;
+    const char *label;            /* NULL: that which it has; at most 255 bytes of UTF-8 */
+    savepoint_progress *progress; /* may be NULL */
+    void *progress_user;
+};
+/* clang-format off */
+#define SAVEPOINT_LOAD_OPTIONS_INIT { sizeof(struct savepoint_load_options), NULL, NULL, NULL }
+/* clang-format on */
+
+/* Makes a snapshot of the ring from one of an archive, found by expression as savepoint_archive_find() does: in the
+ * session's own archive where `path` is NULL, else in that at `path`, which may be in use. It is a new snapshot, with
+ * digest, time, label and metadata of the old one (SAVEPOINT_METADATA_ORIGIN: its id). No memory is written, and
+ * threads may write to the regions meanwhile: savepoint_restore() goes there, at the speed of the ring. What the
+ * session's next snapshots go on from stays. Every page that differs from the ring's newest state is decoded and
+ * verified, into memory of its own, before anything is changed. As with a take, what lies ahead after going back is
+ * gone, and the oldest snapshots make room. `snapshot` may be NULL. Waits as savepoint_promote() does. On error ring
+ * and archive are unchanged. Errors: NOT_FOUND, AMBIGUOUS, EMPTY, MISMATCH (of regions, by name), LIMIT (the ring's
+ * budget has no room for it beside the snapshot that it stands on), CORRUPT, CANCELLED, IO, NO_MEMORY, BUSY, INVALID,
+ * FORKED, NOT_AN_ARCHIVE, UNSUPPORTED. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_load(struct savepoint *session, struct savepoint_snapshot *snapshot, const char *path, const char *expression,
+               const struct savepoint_load_options *options, struct savepoint_error *error);
+
 /* Region number `index` (0, 1, ...) of the session, in order of addition; NOT_FOUND past the last. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_region_at(struct savepoint *session, struct savepoint_region *region, size_t index,

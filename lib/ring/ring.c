@@ -178,13 +178,17 @@ static void put_region(struct svp_ring *ring, uint32_t region)
     ring->region = region;
 }
 
+static uint32_t record_bytes(const struct svp_changes *changes)
+{
+    return SVP_RING_HEAD + (changes->dense ? SVP_RING_RUN + SVP_PAGE_BYTES
+                                           : SVP_RING_RUN * changes->run_count + changes->changed_bytes);
+}
+
 void svp_ring_log(struct svp_ring *ring, uint32_t region, uint64_t page, const uint8_t *old, const uint8_t *now,
                   const struct svp_changes *changes)
 {
     uint64_t *newest = &svp_ring_index(ring, region)->newest[page];
-    const uint32_t bytes =
-        SVP_RING_HEAD +
-        (changes->dense ? SVP_RING_RUN + SVP_PAGE_BYTES : SVP_RING_RUN * changes->run_count + changes->changed_bytes);
+    const uint32_t bytes = record_bytes(changes);
     cut(ring);
     if (ring->mark_count > 0) {
         reserve(ring, SVP_RING_HEAD + bytes);
@@ -209,13 +213,18 @@ void svp_ring_log(struct svp_ring *ring, uint32_t region, uint64_t page, const u
 
 /* ---- marks */
 
+static uint64_t mark_bytes(const struct savepoint_snapshot *snapshot, size_t body_bytes)
+{
+    return SVP_RING_HEAD + sizeof(struct svp_ring_mark_head) + offsetof(struct savepoint_snapshot, label) +
+           strlen(snapshot->label) + (uint64_t)body_bytes;
+}
+
 bool svp_ring_mark(struct svp_ring *ring, const struct savepoint_snapshot *snapshot, const void *body,
                    size_t body_bytes)
 {
     const size_t fixed_bytes = offsetof(struct savepoint_snapshot, label);
     const size_t label_bytes = strlen(snapshot->label);
-    const uint64_t bytes =
-        SVP_RING_HEAD + sizeof(struct svp_ring_mark_head) + fixed_bytes + label_bytes + (uint64_t)body_bytes;
+    const uint64_t bytes = mark_bytes(snapshot, body_bytes);
     if (bytes > ring->capacity || bytes > UINT32_MAX) {
         return false;
     }
@@ -245,4 +254,26 @@ bool svp_ring_mark(struct svp_ring *ring, const struct savepoint_snapshot *snaps
     advance(ring, bytes);
     ring->entry = ring->end;
     return true;
+}
+
+/* ---- room, asked for before */
+
+uint32_t svp_ring_record_bytes(const struct svp_changes *changes)
+{
+    return SVP_RING_HEAD + record_bytes(changes); /* its region in front of it */
+}
+
+bool svp_ring_fits(const struct svp_ring *ring, uint64_t records_bytes, const struct savepoint_snapshot *snapshot,
+                   size_t body_bytes)
+{
+    const uint64_t largest_record = 2 * SVP_RING_HEAD + SVP_RING_RUN + SVP_PAGE_BYTES;
+    const uint64_t mark = mark_bytes(snapshot, body_bytes);
+    if (ring->standing == 0) { /* then nothing is logged */
+        return mark <= ring->capacity;
+    }
+    /* What does not fit at the end of the arena goes to its start, and leaves less than its size behind. */
+    const uint64_t skipped = mark > largest_record ? mark : largest_record;
+    const uint64_t kept = ring->cursor - ring->standing;
+    return kept <= ring->capacity && records_bytes <= ring->capacity - kept &&
+           mark + skipped <= ring->capacity - kept - records_bytes;
 }

@@ -69,6 +69,12 @@ void svp_ring_lose(struct svp_ring *ring, uint32_t region, uint64_t page);
 bool svp_ring_mark(struct svp_ring *ring, const struct savepoint_snapshot *snapshot, const void *body,
                    size_t body_bytes);
 
+/* Whether records of so many bytes in all, and a mark behind them, find room beside the mark that they go on from. */
+bool svp_ring_fits(const struct svp_ring *ring, uint64_t records_bytes, const struct savepoint_snapshot *snapshot,
+                   size_t body_bytes);
+/* What svp_ring_log takes for a page, at most. */
+uint32_t svp_ring_record_bytes(const struct svp_changes *changes);
+
 /* ---- marks */
 
 struct svp_ring_mark {

@@ -52,7 +52,7 @@ static void add_part(struct svp_buffer *body, const struct svp_region_entry *ent
 {
     svp_buffer_add32(body, region->ring_id);
     svp_buffer_add32(body, entry->excluded_count);
-    svp_buffer_add64(body, region->pages);
+    svp_buffer_add64(body, entry->bytes / SVP_PAGE_BYTES);
     for (uint32_t i = 0; i < entry->excluded_count; i++) {
         svp_buffer_add64(body, entry->excluded[i].first_page);
         svp_buffer_add64(body, entry->excluded[i].page_count);
@@ -77,8 +77,9 @@ void svp_ring_part_excluded(const struct svp_ring_part *part, uint32_t index, ui
 
 /* ---- the mark */
 
-static void describe(const struct savepoint *session, const struct svp_take *take, const struct svp_hash *state_root,
-                     struct savepoint_snapshot *snapshot)
+/* What is told of a snapshot of these regions; the next one in the ring. */
+static void describe(const struct savepoint *session, const struct svp_take *take, const struct svp_table *table,
+                     const struct svp_hash *state_root, struct savepoint_snapshot *snapshot)
 {
     const struct svp_ring_history *history = &session->ring_history;
     struct svp_commit commit = { .state_root = *state_root,
@@ -95,7 +96,7 @@ static void describe(const struct savepoint *session, const struct svp_take *tak
         .time_ns = take->time_ns,
         .changed_pages = session->encoder.pages_stored,
         .pause_ns = take->pause_ns,
-        .region_count = (uint32_t)take->capture_count,
+        .region_count = table->regions.count,
         .flags = SAVEPOINT_SNAPSHOT_RING | (history->has_parent ? 0u : (uint32_t)SAVEPOINT_SNAPSHOT_ROOT) |
                  ((take->flags & SVP_COMMIT_AUTOSAVE) != 0 ? (uint32_t)SAVEPOINT_SNAPSHOT_AUTOSAVE : 0u),
         .metadata_bytes = take->metadata.count,
@@ -103,8 +104,8 @@ static void describe(const struct savepoint *session, const struct svp_take *tak
     memcpy(snapshot->id.bytes, id.bytes, sizeof snapshot->id.bytes);
     memcpy(snapshot->digest.bytes, state_root->bytes, sizeof snapshot->digest.bytes);
     memcpy(snapshot->label, take->label, commit.label_bytes);
-    for (size_t i = 0; i < take->capture_count; i++) {
-        snapshot->region_pages += take->captures[i].region->pages;
+    for (uint32_t i = 0; i < table->regions.count; i++) {
+        snapshot->region_pages += table->regions.entries[i].bytes / SVP_PAGE_BYTES;
     }
 }
 
@@ -116,15 +117,13 @@ void svp_ring_count(struct savepoint *session)
     session->statistics.ring_dropped = ring->dropped_count;
 }
 
-/* The snapshot is in the ring: the next one stands on it. */
+/* The snapshot is in the ring: statistics and the sequence of the next one. */
 static void advance(struct savepoint *session, struct savepoint_snapshot *snapshot)
 {
     struct svp_ring_mark mark;
     struct savepoint_statistics *statistics = &session->statistics;
     svp_ring_newest(&session->ring, &mark);
     *snapshot = mark.snapshot;
-    session->ring_history.parent = snapshot->id;
-    session->ring_history.has_parent = true;
     session->ring_history.sequence = snapshot->sequence;
     svp_mutex_lock(session->mutex);
     statistics->pages_unchanged += session->encoder.counts.unchanged;
@@ -134,25 +133,23 @@ static void advance(struct savepoint *session, struct savepoint_snapshot *snapsh
     svp_mutex_unlock(session->mutex);
 }
 
-enum savepoint_status svp_ring_take_mark(struct savepoint *session, const struct svp_take *take,
-                                         struct savepoint_snapshot *snapshot, struct savepoint_error *error)
+bool svp_ring_take_describe(struct savepoint *session, const struct svp_take *take, const struct svp_table *table,
+                            const struct svp_hash *state_root, struct savepoint_snapshot *snapshot)
 {
-    struct svp_table table = { 0 };
     struct svp_buffer *body = &session->append.body;
-    struct svp_hash state_root;
     svp_buffer_clear(body);
-    bool enough = svp_table_open(&table, session, take) && svp_table_root(&table, &state_root);
-    for (uint32_t i = 0; enough && i < table.regions.count; i++) {
-        add_part(body, &table.regions.entries[i], table.ordered[i]);
+    for (uint32_t i = 0; i < table->regions.count; i++) {
+        add_part(body, &table->regions.entries[i], table->ordered[i]);
     }
-    if (enough) {
-        svp_buffer_add(body, take->metadata.bytes, take->metadata.count);
-        describe(session, take, &state_root, snapshot);
-    }
-    svp_table_close(&table);
-    if (!enough || body->failed) {
-        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "take", "no memory for a snapshot of the ring");
-    }
+    svp_buffer_add(body, take->metadata.bytes, take->metadata.count);
+    describe(session, take, table, state_root, snapshot);
+    return !body->failed;
+}
+
+enum savepoint_status
+svp_ring_take_set(struct savepoint *session, struct savepoint_snapshot *snapshot, struct savepoint_error *error)
+{
+    const struct svp_buffer *body = &session->append.body;
     if (!svp_ring_mark(&session->ring, snapshot, body->bytes, body->count)) {
         return svp_status_fail(
             error, SAVEPOINT_LIMIT, "take",
@@ -162,4 +159,23 @@ enum savepoint_status svp_ring_take_mark(struct savepoint *session, const struct
     }
     advance(session, snapshot);
     return SAVEPOINT_OK;
+}
+
+enum savepoint_status svp_ring_take_mark(struct savepoint *session, const struct svp_take *take,
+                                         struct savepoint_snapshot *snapshot, struct savepoint_error *error)
+{
+    struct svp_table table = { 0 };
+    struct svp_hash state_root;
+    bool enough = svp_table_open(&table, session, take) && svp_table_root(&table, &state_root) &&
+                  svp_ring_take_describe(session, take, &table, &state_root, snapshot);
+    svp_table_close(&table);
+    if (!enough) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "take", "no memory for a snapshot of the ring");
+    }
+    enum savepoint_status status = svp_ring_take_set(session, snapshot, error);
+    if (status == SAVEPOINT_OK) { /* the next one stands on it */
+        session->ring_history.parent = snapshot->id;
+        session->ring_history.has_parent = true;
+    }
+    return status;
 }

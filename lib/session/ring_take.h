@@ -3,6 +3,7 @@
 #define SVP_RING_TAKE_H
 
 #include "session/session.h"
+#include "session/table.h"
 
 /* Encoder, for each take: begin, all its chunks, then the mark. */
 void svp_ring_take_begin(struct savepoint *session);
@@ -10,6 +11,13 @@ enum savepoint_status svp_ring_take_chunk(struct savepoint *session, const struc
 /* LIMIT: the ring's budget is too small for so much as the mark. */
 enum savepoint_status svp_ring_take_mark(struct savepoint *session, const struct svp_take *take,
                                          struct savepoint_snapshot *snapshot, struct savepoint_error *error);
+
+/* The mark in two steps, of regions in whatever state they are said to be in: what it will tell (false: no memory), and
+ * setting it. The next take does not stand on it. */
+bool svp_ring_take_describe(struct savepoint *session, const struct svp_take *take, const struct svp_table *table,
+                            const struct svp_hash *state_root, struct savepoint_snapshot *snapshot);
+enum savepoint_status
+svp_ring_take_set(struct savepoint *session, struct savepoint_snapshot *snapshot, struct savepoint_error *error);
 
 /* What a mark tells of a region, and what is left of the body behind it. */
 struct svp_ring_part {
