@@ -92,13 +92,24 @@ static unsigned lowest_bit(uint64_t word) /* word is not 0 */
 #endif
 }
 
+static unsigned count_bits(uint64_t word)
+{
+#if defined(__GNUC__)
+    return (unsigned)__builtin_popcountll(word);
+#else
+    unsigned count = 0;
+    for (; word != 0; word &= word - 1) {
+        count++;
+    }
+    return count;
+#endif
+}
+
 uint64_t svp_pageset_count(const struct svp_pageset *set)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < words_for(set->pages); i++) {
-        for (uint64_t word = set->words[i]; word != 0; word &= word - 1) {
-            count++;
-        }
+        count += count_bits(set->words[i]);
     }
     return count;
 }

@@ -3,6 +3,7 @@
 #define SVP_THREAD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct svp_mutex; /* all opaque and made by the functions below */
 struct svp_condition;
@@ -16,6 +17,8 @@ void svp_mutex_unlock(struct svp_mutex *mutex);
 struct svp_condition *svp_condition_open(void);
 void svp_condition_close(struct svp_condition *condition);
 void svp_condition_wait(struct svp_condition *condition, struct svp_mutex *mutex);
+/* The same for about so long at most; may return at any time. */
+void svp_condition_wait_for(struct svp_condition *condition, struct svp_mutex *mutex, uint64_t ns);
 void svp_condition_wake_all(struct svp_condition *condition);
 
 /* Starts a thread with all signals blocked (the application's handlers stay on its own threads), but for the

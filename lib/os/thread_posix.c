@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include "format/memory.h"
 
@@ -66,6 +67,17 @@ void svp_condition_close(struct svp_condition *condition)
 void svp_condition_wait(struct svp_condition *condition, struct svp_mutex *mutex)
 {
     pthread_cond_wait(&condition->system, &mutex->system);
+}
+
+void svp_condition_wait_for(struct svp_condition *condition, struct svp_mutex *mutex, uint64_t ns)
+{
+    const uint64_t second = 1000000000;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until); /* the clock of conditions on every system */
+    ns += (uint64_t)until.tv_nsec;
+    until.tv_sec += (time_t)(ns / second);
+    until.tv_nsec = (long)(ns % second);
+    pthread_cond_timedwait(&condition->system, &mutex->system, &until);
 }
 
 void svp_condition_wake_all(struct svp_condition *condition)

@@ -64,6 +64,12 @@ void svp_condition_wait(struct svp_condition *condition, struct svp_mutex *mutex
     SleepConditionVariableSRW(&condition->system, &mutex->system, INFINITE, 0);
 }
 
+void svp_condition_wait_for(struct svp_condition *condition, struct svp_mutex *mutex, uint64_t ns)
+{
+    const uint64_t ms = ns / 1000000 + 1;
+    SleepConditionVariableSRW(&condition->system, &mutex->system, ms < INFINITE ? (DWORD)ms : INFINITE - 1, 0);
+}
+
 void svp_condition_wake_all(struct svp_condition *condition)
 {
     WakeAllConditionVariable(&condition->system);
