@@ -11,8 +11,9 @@
  *  - A function returning a status leaves its outputs untouched on failure; `error` is then filled in.
  *  - Options: zero in every field means "default"; NULL options means "all defaults". Initialise them
  *    with the matching _INIT macro: the first field is the size, so that structures may grow.
- *  - Threads: one thread at a time per session and per archive, except savepoint_wait() and savepoint_cancel(),
- *    which any thread may call at any time between open and close. Different objects are independent.
+ *  - Threads: one thread at a time per session and per archive, except savepoint_wait(), savepoint_cancel() and
+ *    savepoint_stop_wanted(), which any thread may call at any time between open and close. Different objects are
+ * independent.
  *  - Nothing here is async-signal-safe. A session is inert in a forked child: calls return
  *    SAVEPOINT_FORKED there, and only savepoint_close() is useful.
  *  - The library never prints and never exits. It keeps no global state except the registry of the
@@ -307,6 +308,17 @@ enum savepoint_metadata_type {
     SAVEPOINT_METADATA_APPLICATION = 0x8000 /* and above: the application's own */
 };
 
+enum savepoint_mode {
+    SAVEPOINT_STOPPED = 0, /* captured by the call that asks for it, while no thread writes */
+    SAVEPOINT_LIVE = 1     /* prepared while the program runs, ended by a short stop: savepoint_tick() */
+};
+
+/* What a LIVE snapshot does when the program writes faster than pages can be copied. */
+enum savepoint_live_policy {
+    SAVEPOINT_LIVE_ACCEPT = 0, /* it is taken with a longer stop */
+    SAVEPOINT_LIVE_GIVE_UP = 1 /* it is given up: the next tick returns LIMIT */
+};
+
 struct savepoint_take_options {
     size_t size;
     const char *label;                         /* NULL: none; need not be unique; at most 255 bytes of UTF-8 */
@@ -314,21 +326,37 @@ struct savepoint_take_options {
     uint32_t history;                          /* enum savepoint_history: where it goes; 0: the default */
     const struct savepoint_metadata *metadata; /* copied; may be NULL */
     size_t metadata_count;
+    enum savepoint_mode mode;               /* of a snapshot in the archive */
+    enum savepoint_live_policy live_policy; /* and, where that is LIVE, what else it is to keep to: */
+    uint64_t pause_budget_ns;               /* pages that take so long to copy may be left to the stop; 0: 1 ms */
 };
 /* clang-format off */
-#define SAVEPOINT_TAKE_OPTIONS_INIT { sizeof(struct savepoint_take_options), NULL, SAVEPOINT_SYNC, 0, NULL, 0 }
+#define SAVEPOINT_TAKE_OPTIONS_INIT { sizeof(struct savepoint_take_options), NULL, SAVEPOINT_SYNC, 0, NULL, 0, \
+                                      SAVEPOINT_STOPPED, SAVEPOINT_LIVE_ACCEPT, 0 }
 /* clang-format on */
 
 /* Captures the regions as they are at the end of this call, for which the caller guarantees that no
  * thread writes to them. Returns after the pause (scan and copy); comparing, encoding, writing and syncing
  * go on on the session's two workers. `ticket` (may be NULL) is for savepoint_wait.
  * Errors here lose nothing: the pages stay pending for the next take. NOT_RESUMED, BUSY, POISONED,
- * NO_MEMORY, INVALID, FORKED, LIMIT. */
+ * NO_MEMORY, INVALID, FORKED, LIMIT.
+ *
+ * In mode LIVE the call returns at once, with `ticket` 0, and threads may write on: a worker of its own copies what was
+ * written, and once more what was written since, until that takes no longer than `pause_budget_ns` to copy. Then
+ * savepoint_stop_wanted() says so, and the next savepoint_tick(), at a point where no thread writes, captures the state
+ * as it is there: with one look at the watch and those last pages. `live_policy` is for programs that write faster than
+ * they are copied. Copies take up to three quarters of `staging_bytes`; where that is full the stop has to copy the
+ * rest. Until the tick other takes go on as ever, and the regions have to stay readable. What changes regions, restores
+ * or closes gives the snapshot up, as savepoint_cancel() with ticket 0 does: the next tick returns CANCELLED. Nothing
+ * is lost by that, or by any failure: the pages go into the next take. While one is being prepared another is BUSY. A
+ * region whose watch arms nothing (`compare`) or cannot look while threads write, or of which a part was prepared for
+ * system calls meanwhile under a watch that needs that, is left to the stop. INVALID for a ring. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_take(struct savepoint *session, uint64_t *ticket, const struct savepoint_take_options *options,
                struct savepoint_error *error);
 
-/* Gives up the take of `ticket` and those behind it that rest on it; 0: every one that can still be given up. Their
+/* Gives up the take of `ticket` and those behind it that rest on it; 0: every one that can still be given up, and a
+ * LIVE one that is being prepared. Their
  * pages go into the next take, and savepoint_wait() returns CANCELLED. BUSY: too late, the last of it is being written.
  * NOT_FOUND: it is not in flight. Errors: NOT_FOUND, BUSY, FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
@@ -348,10 +376,14 @@ struct savepoint_autosave_options {
     uint64_t size_cap_bytes; /* nothing is taken once the archive has this size; 0: no cap */
     uint32_t keep_last;      /* autosaves to keep; older ones are dropped; 0: all */
     enum savepoint_durability durability;
-    const char *label; /* of every autosave; copied; NULL: none; at most 255 bytes of UTF-8 */
+    const char *label;        /* of every autosave; copied; NULL: none; at most 255 bytes of UTF-8 */
+    enum savepoint_mode mode; /* as for savepoint_take() */
+    enum savepoint_live_policy live_policy;
+    uint64_t pause_budget_ns;
 };
 /* clang-format off */
-#define SAVEPOINT_AUTOSAVE_OPTIONS_INIT { sizeof(struct savepoint_autosave_options), 0, 0, 0, SAVEPOINT_SYNC, NULL }
+#define SAVEPOINT_AUTOSAVE_OPTIONS_INIT { sizeof(struct savepoint_autosave_options), 0, 0, 0, SAVEPOINT_SYNC, NULL, \
+                                          SAVEPOINT_STOPPED, SAVEPOINT_LIVE_ACCEPT, 0 }
 /* clang-format on */
 
 /* Sets or changes what savepoint_tick() does; NULL options turn it off. The interval begins now. With `keep_last`
@@ -370,10 +402,19 @@ savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_op
  * finds none, and an autosave may exceed `staging_bytes`, up to the size of all regions: where that is too much memory,
  * take the first, large snapshot with savepoint_take(), which keeps to the budget. A failure of an earlier autosave is
  * returned by the next tick, once; its pages go into the next take. At the size cap LIMIT is returned whenever one is
- * due. After any failure autosaving goes on an interval later. Errors: those of savepoint_take() and savepoint_wait().
- */
+ * due. After any failure autosaving goes on an interval later.
+ * A LIVE snapshot, of savepoint_take() or of the interval, is ended by the first tick that finds it prepared (that is
+ * when it gets its ticket); one that was given up is told by the next, once: CANCELLED, or LIMIT by its policy. With
+ * mode LIVE the interval begins anew at that tick, and the one at which it is over begins the next preparation.
+ * Errors: those of savepoint_take() and savepoint_wait(). */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_tick(struct savepoint *session, uint64_t *ticket, struct savepoint_error *error);
+
+/* 1 when the next savepoint_tick() has something to do, else 0: for programs of several threads, which have to stop
+ * them all around a tick. Ask it in the loop of each, or of one: where it says 1, bring every thread that writes to the
+ * regions to a stop, tick, and let them go on. Costs a few nanoseconds (with an interval set, a look at the clock). Any
+ * thread may call it at any time between open and close; in a forked child it says 0. */
+SAVEPOINT_NODISCARD SAVEPOINT_API int savepoint_stop_wanted(const struct savepoint *session);
 
 /* The interval that costs a long run least, from what takes of this session have cost so far and `mtbf_ns`, the mean
  * time between failures of program and machine: Daly's estimate of the optimum checkpoint interval, sqrt(2 C M) and
@@ -514,6 +555,11 @@ struct savepoint_statistics {
     uint64_t ring_snapshots;   /* held */
     uint64_t ring_bytes;       /* that they take of the budget */
     uint64_t ring_dropped;     /* snapshots that had to make room */
+    uint64_t live_rounds;      /* of LIVE snapshots: looks at the watch while the program ran */
+    uint64_t live_pages_precopied; /* copied then, a page as often as it was */
+    uint64_t live_pages_stopped;   /* copied in their stops */
+    uint64_t live_pause_ns_last, live_pause_ns_max;
+    uint64_t live_not_converged; /* stops that had more to copy than their budget, as they were announced */
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status

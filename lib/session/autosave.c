@@ -5,6 +5,7 @@
 
 #include "options.h"
 #include "os/host.h"
+#include "session/live.h"
 #include "session/takes.h"
 #include "status.h"
 
@@ -13,7 +14,20 @@ static struct savepoint_take_options take_options(const struct savepoint_autosav
     struct savepoint_take_options options = SAVEPOINT_TAKE_OPTIONS_INIT;
     options.label = autosave->label;
     options.durability = autosave->durability;
+    options.mode = autosave->mode;
+    options.live_policy = autosave->live_policy;
+    options.pause_budget_ns = autosave->pause_budget_ns;
     return options;
+}
+
+static void begin_interval(struct savepoint *session)
+{
+    struct svp_autosave *autosave = &session->autosave;
+    const uint64_t interval_ns = autosave->options.interval_ns;
+    autosave->since_ns = svp_host_monotonic_ns();
+    autosave->late = false;
+    const bool ends = interval_ns > 0 && interval_ns < UINT64_MAX - autosave->since_ns;
+    atomic_store(&session->autosave_due_ns, ends ? autosave->since_ns + interval_ns : UINT64_MAX);
 }
 
 enum savepoint_status savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_options *options,
@@ -37,8 +51,7 @@ enum savepoint_status savepoint_autosave(struct savepoint *session, const struct
         chosen.label = autosave->label;
     }
     autosave->options = chosen;
-    autosave->since_ns = svp_host_monotonic_ns();
-    autosave->late = false;
+    begin_interval(session);
     return SAVEPOINT_OK;
 }
 
@@ -103,8 +116,38 @@ take_due(struct savepoint *session, uint64_t *ticket, uint64_t archive_bytes, st
     } else {
         status = svp_take_capture(session, ticket, &options, autosave, error);
     }
-    autosave->since_ns = svp_host_monotonic_ns();
-    autosave->late = false;
+    begin_interval(session);
+    return status;
+}
+
+/* Autosaving, when no LIVE snapshot stands in its way. */
+static enum savepoint_status
+tick_interval(struct savepoint *session, uint64_t *ticket, bool preparing, struct savepoint_error *error)
+{
+    const struct svp_autosave *autosave = &session->autosave;
+    enum savepoint_status status = SAVEPOINT_OK;
+    const struct news news = read_news(session);
+    bool due = svp_host_monotonic_ns() - autosave->since_ns >= autosave->options.interval_ns;
+    if (news.failure.status != SAVEPOINT_OK) {
+        status = news.failure.status;
+        if (error != NULL) {
+            *error = news.failure;
+        }
+    } else if (due && (news.in_flight || preparing)) {
+        put_off(session);
+    } else if (due) {
+        status = take_due(session, ticket, news.archive_bytes, error);
+    }
+    return status;
+}
+
+static enum savepoint_status end_live(struct savepoint *session, uint64_t *ticket, struct savepoint_error *error)
+{
+    bool autosave = false;
+    enum savepoint_status status = svp_live_end(session, ticket, &autosave, error);
+    if (autosave) {
+        begin_interval(session);
+    }
     return status;
 }
 
@@ -115,25 +158,26 @@ enum savepoint_status savepoint_tick(struct savepoint *session, uint64_t *ticket
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    const struct svp_autosave *autosave = &session->autosave;
-    if (autosave->options.interval_ns > 0) {
-        const struct news news = read_news(session);
-        bool due = svp_host_monotonic_ns() - autosave->since_ns >= autosave->options.interval_ns;
-        if (news.failure.status != SAVEPOINT_OK) {
-            status = news.failure.status;
-            if (error != NULL) {
-                *error = news.failure;
-            }
-        } else if (due && news.in_flight) {
-            put_off(session);
-        } else if (due) {
-            status = take_due(session, &given, news.archive_bytes, error);
-        }
+    const enum svp_live_stand stand = svp_live_stand(session);
+    if (stand == SVP_LIVE_DUE) {
+        status = end_live(session, &given, error);
+    } else if (stand != SVP_LIVE_AUTOSAVE_PREPARED && session->autosave.options.interval_ns > 0) {
+        status = tick_interval(session, &given, stand == SVP_LIVE_PREPARED, error);
     }
     if (status == SAVEPOINT_OK && ticket != NULL) {
         *ticket = given;
     }
     return status;
+}
+
+int savepoint_stop_wanted(const struct savepoint *session)
+{
+    if (atomic_load_explicit(&session->stop_wanted, memory_order_acquire)) {
+        return 1;
+    }
+    const uint64_t due_ns = atomic_load_explicit(&session->autosave_due_ns, memory_order_relaxed);
+    return due_ns != UINT64_MAX && atomic_load_explicit(&session->busy, memory_order_relaxed) == 0 &&
+           svp_host_monotonic_ns() >= due_ns;
 }
 
 /* ---- how often */

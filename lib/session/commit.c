@@ -10,6 +10,7 @@
 #include "session/span.h"
 #include "session/ring_take.h"
 #include "session/staging.h"
+#include "session/store.h"
 #include "session/table.h"
 #include "session/takes.h"
 #include "status.h"
@@ -138,6 +139,49 @@ static void advance(struct svp_history *history, const struct draft *draft)
     svp_span_advance(history, draft->commit_offset, draft->commit.depth);
 }
 
+/* The next pages that were copied before the stop, from `page` on, which is moved behind them. */
+static void fill_from_store(struct savepoint *session, const struct svp_store *store, const struct svp_stored *part,
+                            const struct svp_capture *capture, uint64_t *page)
+{
+    struct svp_chunk *chunk = store->chunk;
+    uint64_t next = *page;
+    chunk->region = capture->region;
+    chunk->count = 0;
+    chunk->no_base = chunk->rebased = chunk->unarmed = 0;
+    for (; next != SVP_PAGESET_NONE && chunk->count < SVP_CHUNK_PAGES;
+         next = svp_pageset_next(&capture->stored, next + 1)) {
+        bool rebased = session->has_ring && svp_pageset_has(&capture->rebased, next);
+        chunk->no_base |= (uint64_t)svp_pageset_has(&capture->no_base, next) << chunk->count;
+        chunk->rebased |= (uint64_t)rebased << chunk->count;
+        memcpy(chunk->bytes + chunk->count * SVP_PAGE_BYTES, svp_store_page(store, part, next), SVP_PAGE_BYTES);
+        chunk->pages[chunk->count++] = next;
+    }
+    *page = next;
+}
+
+/* Of a LIVE take, the pages that were copied before its stop. */
+static void encode_store(struct savepoint *session, struct svp_take *take)
+{
+    struct savepoint_error error = { 0 };
+    svp_store_settle(session, take->store);
+    enum savepoint_status status = svp_encode_flush(session, &error); /* pages of a batch ascend */
+    for (size_t i = 0; i < take->capture_count; i++) {
+        uint64_t page = svp_pageset_next(&take->captures[i].stored, 0);
+        while (page != SVP_PAGESET_NONE && status == SAVEPOINT_OK && svp_take_status(session, take) == SAVEPOINT_OK) {
+            fill_from_store(session, take->store, &take->store->parts[i], &take->captures[i], &page);
+            status = svp_encode_chunk(session, take->store->chunk, &error);
+        }
+    }
+    if (status != SAVEPOINT_OK) {
+        svp_take_fail(session, take, status, &error);
+    }
+    svp_mutex_lock(session->mutex);
+    for (size_t i = 0; i < take->capture_count; i++) {
+        session->statistics.pages_captured += svp_pageset_count(&take->captures[i].stored);
+    }
+    svp_mutex_unlock(session->mutex);
+}
+
 /* Moves the shadow to what was staged. Takes all chunks from the take, also those of one that has failed: they must be
  * given back. */
 static enum savepoint_status
@@ -154,12 +198,17 @@ move_shadow(struct savepoint *session, struct svp_take *take, struct savepoint_e
         }
         svp_staging_release(session, chunk);
     }
+    if (take->store != NULL) {
+        encode_store(session, take);
+        svp_store_close(session, take->store);
+        take->store = NULL;
+    }
     return svp_take_moved(session, take);
 }
 
 /* The pages that the shadow had already: other takes brought them there, so its base is not what was committed. */
-static enum savepoint_status
-encode_from_shadow(struct savepoint *session, const struct svp_capture *capture, struct savepoint_error *error)
+static enum savepoint_status encode_from_shadow(struct savepoint *session, const struct svp_capture *capture, bool live,
+                                                struct savepoint_error *error)
 {
     struct svp_chunk *chunk = session->from_shadow;
     enum savepoint_status status = SAVEPOINT_OK;
@@ -170,7 +219,7 @@ encode_from_shadow(struct savepoint *session, const struct svp_capture *capture,
         chunk->no_base = chunk->rebased = chunk->unarmed = 0;
         for (; page != SVP_PAGESET_NONE && chunk->count < SVP_CHUNK_PAGES;
              page = svp_pageset_next(&capture->captured, page + 1)) {
-            if (svp_pageset_has(&capture->staged, page)) {
+            if (svp_pageset_has(&capture->staged, page) || (live && svp_pageset_has(&capture->stored, page))) {
                 continue;
             }
             chunk->no_base |= (uint64_t)svp_pageset_has(&capture->no_base, page) << chunk->count;
@@ -190,7 +239,7 @@ write_pages(struct savepoint *session, struct svp_take *take, struct savepoint_e
     enum savepoint_status status = move_shadow(session, take, error);
     for (size_t i = 0; session->has_ring && status == SAVEPOINT_OK && i < take->capture_count; i++) {
         status = svp_encode_flush(session, error); /* pages of a batch ascend */
-        status = status == SAVEPOINT_OK ? encode_from_shadow(session, &take->captures[i], error) : status;
+        status = status == SAVEPOINT_OK ? encode_from_shadow(session, &take->captures[i], take->live, error) : status;
     }
     return status == SAVEPOINT_OK ? svp_encode_flush(session, error) : status;
 }

@@ -6,6 +6,7 @@
 #include "format/bytes.h"
 #include "options.h"
 #include "os/vm.h"
+#include "session/live.h"
 #include "session/regions.h"
 #include "status.h"
 
@@ -127,6 +128,7 @@ enum savepoint_status savepoint_map(struct savepoint *session, void **base, cons
             svp_status_fail(error, SAVEPOINT_INVALID, "map", "region '%.80s': %zu bytes cannot be mapped", name, bytes);
     }
     if (status == SAVEPOINT_OK) {
+        svp_live_give_up(session, "map");
         svp_session_drain(session);
         status = place(session, &placed, name, bytes, &chosen, error);
     }

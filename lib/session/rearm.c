@@ -142,6 +142,13 @@ static bool rearm_parts(struct svp_region *region, struct svp_pageset *written, 
     return true;
 }
 
+enum savepoint_status svp_rearm_all(struct svp_region *region, struct svp_pageset *written, struct svp_watch_run *runs,
+                                    struct savepoint_error *error)
+{
+    svp_hot_begin(&region->hot);
+    return svp_region_collect(region, SVP_WATCH_REARM, written, runs, error);
+}
+
 enum savepoint_status svp_rearm_collect(struct svp_region *region, struct svp_pageset *written,
                                         struct svp_watch_run *runs, struct savepoint_error *error)
 {

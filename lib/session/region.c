@@ -16,7 +16,8 @@ static bool open_pages(struct svp_region *region, uint64_t pages)
     return region->shadow_memory != NULL && region->states != NULL && svp_pageset_open(&region->excluded, pages) &&
            svp_pageset_open(&region->pending, pages) && svp_pageset_open(&region->no_base, pages) &&
            svp_pageset_open(&region->rebased, pages) && svp_pageset_open(&region->ring_pending, pages) &&
-           svp_hot_open(&region->hot, pages) && svp_tree_open(&region->tree, pages);
+           svp_pageset_open(&region->precopied, pages) && svp_hot_open(&region->hot, pages) &&
+           svp_tree_open(&region->tree, pages);
 }
 
 static void close_pages(struct svp_region *region)
@@ -27,6 +28,7 @@ static void close_pages(struct svp_region *region)
     svp_hot_close(&region->hot);
     svp_pageset_close(&region->rebased);
     svp_pageset_close(&region->ring_pending);
+    svp_pageset_close(&region->precopied);
     svp_tree_close(&region->tree);
     svp_memory_free(region->shadow_memory);
     svp_memory_free(region->states);
@@ -66,6 +68,7 @@ bool svp_region_resize(struct svp_region *region, size_t bytes)
     grown.bytes = bytes;
     grown.pages = bytes / SVP_PAGE_BYTES;
     grown.excluded = grown.pending = grown.no_base = grown.rebased = grown.ring_pending = (struct svp_pageset){ 0 };
+    grown.precopied = (struct svp_pageset){ 0 };
     grown.tree = (struct svp_tree){ 0 };
     memset(&grown.hot, 0, sizeof grown.hot); /* to be learned again */
     if (!open_pages(&grown, grown.pages)) {
@@ -167,6 +170,22 @@ svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct s
     return SAVEPOINT_OK;
 }
 
+enum savepoint_status
+svp_region_prepare_range(struct svp_region *region, uintptr_t start, uintptr_t end, struct savepoint_error *error)
+{
+    enum savepoint_status status = SAVEPOINT_OK;
+    atomic_store(&region->prepared, region->refuses_kernel);
+    for (size_t i = 0; status == SAVEPOINT_OK && i < region->range_count; i++) {
+        uintptr_t range_end = region->ranges[i].start + region->ranges[i].bytes;
+        uintptr_t from = start > region->ranges[i].start ? start : region->ranges[i].start;
+        uintptr_t to = end < range_end ? end : range_end;
+        if (from < to) {
+            status = region->backend->prepare(region->watch, from, to - from, error);
+        }
+    }
+    return status;
+}
+
 /* Letting go of a page and arming it again costs about a quarter of a fault that the kernel resolves. */
 static bool faults_are_cheaper(const struct svp_region *region, uint64_t pages)
 {
@@ -193,6 +212,14 @@ void svp_region_pend(struct svp_region *region, uint64_t first_page, uint64_t pa
 {
     svp_pageset_add(&region->pending, first_page, page_count);
     svp_pageset_add(&region->ring_pending, first_page, page_count);
+    svp_pageset_remove(&region->precopied, first_page, page_count);
+}
+
+void svp_region_report(struct svp_region *region, const struct svp_pageset *written)
+{
+    svp_pageset_unite(&region->pending, written);
+    svp_pageset_unite(&region->ring_pending, written);
+    svp_pageset_subtract(&region->precopied, written);
 }
 
 void svp_region_forget(struct svp_region *region, uint64_t page)

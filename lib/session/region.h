@@ -33,6 +33,14 @@ svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct s
  * BAD_MEMORY for memory that cannot be written. */
 enum savepoint_status svp_region_prepare(struct svp_region *region, uint64_t pages, struct savepoint_error *error);
 
+/* With `watching` held: system calls may write to [start, end), whole host pages, until the next take. */
+enum savepoint_status
+svp_region_prepare_range(struct svp_region *region, uintptr_t start, uintptr_t end, struct savepoint_error *error);
+
+/* With the mutex held, and `watching` since they were collected: the pages were written. Whoever collects calls it, for
+ * all histories, and so that no copy made before counts. */
+void svp_region_report(struct svp_region *region, const struct svp_pageset *written);
+
 /* With the mutex held, or no take in flight: the pages may differ from whatever was captured. */
 void svp_region_pend(struct svp_region *region, uint64_t first_page, uint64_t page_count);
 

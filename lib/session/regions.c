@@ -6,6 +6,7 @@
 #include "format/bytes.h"
 #include "format/memory.h"
 #include "os/vm.h"
+#include "session/live.h"
 #include "session/region.h"
 #include "session/regions.h"
 #include "status.h"
@@ -101,6 +102,8 @@ choose_backend(struct savepoint *session, struct svp_region *region, struct save
         region->backend = choice.backend;
         region->arms_memory = choice.caps.arms_memory;
         region->host_page_bytes = choice.caps.page_bytes;
+        region->collects_live = choice.caps.arms_memory && choice.caps.concurrent_writers_safe;
+        region->refuses_kernel = !choice.caps.kernel_writes_counted;
         region->kernel_faults =
             choice.caps.kernel_writes_counted && choice.caps.cost == SAVEPOINT_WATCH_COST_KERNEL_FAULT;
         status = watch_of(session, &region->watch, region->backend, error);
@@ -162,6 +165,7 @@ savepoint_watch(struct savepoint *session, const char *name, void *base, size_t 
     if (status != SAVEPOINT_OK) {
         return status;
     }
+    svp_live_give_up(session, "watch");
     svp_session_drain(session);
     return svp_regions_add(session, &region, name, (uintptr_t)base, bytes, error);
 }
@@ -178,6 +182,7 @@ static enum savepoint_status find_region(struct savepoint *session, struct svp_r
         return svp_status_fail(error, SAVEPOINT_NOT_FOUND, operation, "there is no region '%.80s'",
                                name != NULL ? name : "(NULL)");
     }
+    svp_live_give_up(session, operation);
     svp_session_drain(session);
     return SAVEPOINT_OK;
 }
@@ -362,13 +367,10 @@ savepoint_prepare(struct savepoint *session, void *address, size_t bytes, struct
     uintptr_t host_page = (uintptr_t)svp_vm_page_bytes();
     uintptr_t start = (uintptr_t)address & ~(host_page - 1);
     uintptr_t end = ((uintptr_t)address + bytes + host_page - 1) & ~(host_page - 1);
-    for (size_t i = 0; status == SAVEPOINT_OK && i < region->range_count; i++) {
-        uintptr_t range_end = region->ranges[i].start + region->ranges[i].bytes;
-        uintptr_t from = start > region->ranges[i].start ? start : region->ranges[i].start;
-        uintptr_t to = end < range_end ? end : range_end;
-        if (from < to) {
-            status = region->backend->prepare(region->watch, from, to - from, error);
-        }
+    if (status == SAVEPOINT_OK) {
+        svp_mutex_lock(session->watching);
+        status = svp_region_prepare_range(region, start, end, error);
+        svp_mutex_unlock(session->watching);
     }
     return status;
 }

@@ -10,6 +10,7 @@
 #include "session/place.h"
 #include "session/plan.h"
 #include "session/hooks.h"
+#include "session/live.h"
 #include "session/region.h"
 #include "session/rewind.h"
 #include "status.h"
@@ -239,6 +240,7 @@ enum savepoint_status savepoint_restore(struct savepoint *session, const struct 
         return status;
     }
     struct svp_ring_mark mark;
+    svp_live_give_up(session, "restore");
     svp_session_settle(session);
     if (svp_ring_find(&session->ring, &mark, id)) {
         return restore_mark(session, &mark, &chosen, error);
@@ -260,6 +262,7 @@ savepoint_resume(struct savepoint *session, struct savepoint_snapshot *snapshot,
     if (status != SAVEPOINT_OK) {
         return status;
     }
+    svp_live_give_up(session, "resume");
     svp_session_drain(session);
     status = session->has_archive ? svp_catalog_find(&session->catalog, &head, "HEAD", error)
                                   : svp_status_fail(error, SAVEPOINT_EMPTY, "resume", "a ring alone is always new");

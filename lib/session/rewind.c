@@ -92,8 +92,7 @@ static enum savepoint_status peek(struct savepoint *session, struct rewind *rewi
         struct svp_region *region = rewind->regions[i].region;
         status = svp_region_collect(region, SVP_WATCH_PEEK, &rewind->regions[i].copied, session->runs, error);
         svp_mutex_lock(session->mutex);
-        svp_pageset_unite(&region->pending, &rewind->regions[i].copied);
-        svp_pageset_unite(&region->ring_pending, &rewind->regions[i].copied);
+        svp_region_report(region, &rewind->regions[i].copied);
         svp_mutex_unlock(session->mutex);
     }
     return status;

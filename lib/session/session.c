@@ -11,6 +11,7 @@
 #include "session/encode.h"
 #include "session/encoded.h"
 #include "options.h"
+#include "session/live.h"
 #include "session/region.h"
 #include "session/ring_list.h"
 #include "session/staging.h"
@@ -46,6 +47,8 @@ static void leave_archive(void *item)
 {
     struct savepoint *session = item;
     svp_file_close(&session->append.source.file);
+    atomic_store(&session->stop_wanted, false);
+    atomic_store(&session->autosave_due_ns, UINT64_MAX);
 }
 
 static uint32_t default_workers(void)
@@ -90,12 +93,14 @@ read_options(struct savepoint *session, const struct savepoint_options *options,
 static enum savepoint_status allocate(struct savepoint *session, struct savepoint_error *error)
 {
     session->mutex = svp_mutex_open();
+    session->watching = svp_mutex_open();
+    atomic_init(&session->autosave_due_ns, UINT64_MAX);
     session->changed = svp_condition_open();
     session->to_write = svp_condition_open();
     session->results = svp_memory_zalloc(SVP_RESULTS, sizeof *session->results);
     session->runs = svp_memory_alloc(SVP_RUNS * sizeof *session->runs);
-    bool enough = session->mutex != NULL && session->changed != NULL && session->to_write != NULL &&
-                  session->results != NULL && session->runs != NULL &&
+    bool enough = session->mutex != NULL && session->watching != NULL && session->changed != NULL &&
+                  session->to_write != NULL && session->results != NULL && session->runs != NULL &&
                   svp_encode_open(&session->encoder, session->options.compression);
     if (!enough) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "no memory for a session");
@@ -221,6 +226,7 @@ static void free_session(struct savepoint *session)
     svp_condition_close(session->changed);
     svp_condition_close(session->to_write);
     svp_mutex_close(session->mutex);
+    svp_mutex_close(session->watching);
     svp_memory_free(session);
 }
 
@@ -323,7 +329,9 @@ enum savepoint_status savepoint_close(struct savepoint *session, struct savepoin
         close_in_child(session);
         return SAVEPOINT_OK;
     }
+    svp_live_give_up(session, "close");
     stop(session);
+    svp_live_stop(session);
     svp_host_at_fork_end(session);
     end_regions(session);
     enum savepoint_status status = close_archive(session, error);

@@ -1,12 +1,15 @@
 /* session.h - what a session is made of: regions, an archive, a ring or both, two workers
  *
  * Three threads meet here: the caller's, in API calls; the encoder, which turns captured pages into the bytes of a
- * transaction; and the writer, which writes and syncs them, in the order of the tickets. Everything under "shared" is
- * touched only with `mutex` held; everything under "encoder" or "writer" belongs to that thread while takes are in
- * flight and to the caller once svp_session_drain has returned. */
+ * transaction; and the writer, which writes and syncs them, in the order of the tickets. Once a LIVE snapshot was asked
+ * for there is a fourth (live.h), which collects as the caller does: the watch is asked, and what it reports entered,
+ * with `watching` held (before `mutex`). Everything under "shared" is touched only with `mutex` held; everything under
+ * "encoder" or "writer" belongs to that thread while takes are in flight and to the caller once svp_session_drain has
+ * returned. */
 #ifndef SVP_SESSION_H
 #define SVP_SESSION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -64,6 +67,9 @@ struct svp_region {
     bool arms_memory;            /* capability of the backend ... */
     size_t host_page_bytes;      /* ... and its unit */
     struct svp_pageset excluded; /* changes only while no take is in flight */
+    bool collects_live;          /* arms memory, and can be asked while threads write */
+    bool refuses_kernel;         /* system calls cannot write to armed memory */
+    atomic_bool prepared;        /* with `watching` held: for system calls, since a LIVE snapshot is being prepared */
     struct svp_hot hot;          /* pages left unarmed: hot.h says who touches what */
 
     /* shared */
@@ -72,6 +78,7 @@ struct svp_region {
     struct svp_pageset rebased;      /* moved by takes of the ring since: the log may know what was committed */
     struct svp_pageset ring_pending; /* may differ from the shadow, where there is a ring: it logs what the shadow goes
                                         through, whichever take moves it */
+    struct svp_pageset precopied;    /* a LIVE snapshot is being prepared and has copied them as they are: live.h */
 
     /* encoder */
     uint8_t *shadow_memory;
@@ -97,6 +104,8 @@ struct svp_staging {     /* memory for chunks: what is in use, and what is kept 
     uint64_t kept_bytes; /* what recent takes needed: spare chunks beyond it are freed */
     uint64_t spare_bytes;
     struct svp_chunk *spare;
+    uint64_t expected_bytes; /* a LIVE snapshot is being prepared, whose stop will need so much: kept spare for it */
+    uint64_t stored_bytes;   /* copied by LIVE snapshots, beside the chunks */
 };
 
 struct svp_capture { /* what a take holds of one region, to be given back should it fail */
@@ -104,7 +113,9 @@ struct svp_capture { /* what a take holds of one region, to be given back should
     struct svp_pageset captured;
     struct svp_pageset no_base;
     struct svp_pageset rebased;
-    struct svp_pageset staged; /* of an archive's take beside a ring: the shadow holds the other pages already */
+    struct svp_pageset staged; /* of an archive's take beside a ring: the shadow holds the other pages already; of a
+                                  LIVE one: what its stop has to copy ... */
+    struct svp_pageset stored; /* ... and what was copied before */
 };
 
 struct svp_history { /* where the next commit stands: plain data */
@@ -141,7 +152,7 @@ struct svp_counts { /* what a commit stored */
 struct svp_take { /* one take in flight */
     struct svp_take *next;
     uint64_t ticket;
-    bool for_ring;
+    bool for_ring, live;
     enum savepoint_durability durability;
     uint32_t flags; /* SVP_COMMIT_... */
     char label[SAVEPOINT_LABEL_BYTES];
@@ -151,6 +162,7 @@ struct svp_take { /* one take in flight */
     uint32_t keep_last; /* autosaves to keep, this one among them; 0: all */
     size_t capture_count;
     struct svp_capture *captures;
+    struct svp_store *store; /* of a LIVE one, until it is encoded: the pages copied before the stop */
 
     /* encoder; writer once `encoded` is set */
     struct svp_stand after; /* the commit */
@@ -241,6 +253,14 @@ struct savepoint {
     uint64_t next_ticket;
     struct svp_repair repair;
     struct svp_autosave autosave;
+
+    struct svp_live *live; /* from the first LIVE snapshot on; set with the mutex held */
+    struct svp_mutex *watching;
+
+    /* any thread */
+    atomic_bool stop_wanted;               /* a tick has to end a LIVE snapshot, or to tell why there is none */
+    atomic_uint busy;                      /* takes in flight, and being prepared */
+    atomic_uint_least64_t autosave_due_ns; /* monotonic; UINT64_MAX: none will be due */
 
     /* shared */
     struct svp_mutex *mutex;

@@ -4,6 +4,8 @@
  * pause. */
 #include "session/staging.h"
 
+#include <string.h>
+
 #include "format/memory.h"
 #include "session/takes.h"
 #include "status.h"
@@ -18,6 +20,13 @@ static struct svp_chunk *pop_spare(struct svp_staging *staging)
     return chunk;
 }
 
+static void push_spare(struct svp_staging *staging, struct svp_chunk *chunk)
+{
+    chunk->next = staging->spare;
+    staging->spare = chunk;
+    staging->spare_bytes += sizeof *chunk;
+}
+
 /* Waits until one more chunk stays in the budget, or nothing is staged at all; false: the take has failed. An autosave
  * never waits: it is only taken when no take is in flight, so at most one exceeds the budget. */
 static bool reserve(struct savepoint *session, const struct svp_take *take, struct svp_chunk **spare)
@@ -27,7 +36,7 @@ static bool reserve(struct savepoint *session, const struct svp_take *take, stru
     bool may_wait = (take->flags & SVP_COMMIT_AUTOSAVE) == 0;
     svp_mutex_lock(session->mutex);
     while (may_wait && take->status == SAVEPOINT_OK && staging->used_bytes > 0 &&
-           staging->used_bytes + sizeof(struct svp_chunk) > session->options.staging_bytes) {
+           staging->used_bytes + staging->stored_bytes + sizeof(struct svp_chunk) > session->options.staging_bytes) {
         waited = true;
         svp_condition_wait(session->changed, session->mutex);
     }
@@ -38,11 +47,18 @@ static bool reserve(struct savepoint *session, const struct svp_take *take, stru
         staging->peak_bytes = staging->used_bytes > staging->peak_bytes ? staging->used_bytes : staging->peak_bytes;
         *spare = pop_spare(staging);
     }
-    if (staging->used_bytes > session->statistics.staging_bytes_max) {
-        session->statistics.staging_bytes_max = staging->used_bytes;
+    if (staging->used_bytes + staging->stored_bytes > session->statistics.staging_bytes_max) {
+        session->statistics.staging_bytes_max = staging->used_bytes + staging->stored_bytes;
     }
     svp_mutex_unlock(session->mutex);
     return alive;
+}
+
+bool svp_staging_is_short(const struct savepoint *session)
+{
+    const struct svp_staging *staging = &session->staging;
+    const uint64_t budget = session->options.staging_bytes;
+    return staging->stored_bytes >= budget || staging->used_bytes > (budget - staging->stored_bytes) / 2;
 }
 
 static void give_up(struct savepoint *session, struct svp_take *take)
@@ -76,13 +92,41 @@ struct svp_chunk *svp_staging_chunk(struct savepoint *session, struct svp_take *
     return chunk;
 }
 
+/* With the mutex held: so many bytes of chunks more are needed, and fit the budget. */
+static bool needs_chunk(const struct savepoint *session, uint64_t bytes)
+{
+    const struct svp_staging *staging = &session->staging;
+    const uint64_t there = staging->spare_bytes + sizeof(struct svp_chunk);
+    return staging->spare_bytes < bytes &&
+           there + staging->used_bytes + staging->stored_bytes <= session->options.staging_bytes;
+}
+
+void svp_staging_expect(struct savepoint *session, uint64_t pages)
+{
+    struct svp_staging *staging = &session->staging;
+    const uint64_t bytes = (pages / SVP_CHUNK_PAGES + session->region_count + 1) * sizeof(struct svp_chunk);
+    svp_mutex_lock(session->mutex);
+    staging->expected_bytes = bytes;
+    while (needs_chunk(session, bytes)) {
+        svp_mutex_unlock(session->mutex);
+        struct svp_chunk *chunk = svp_memory_alloc(sizeof *chunk);
+        if (chunk != NULL) {
+            memset(chunk, 0, sizeof *chunk);
+        }
+        svp_mutex_lock(session->mutex);
+        if (chunk == NULL) {
+            break;
+        }
+        push_spare(staging, chunk);
+    }
+    svp_mutex_unlock(session->mutex);
+}
+
 void svp_staging_release(struct savepoint *session, struct svp_chunk *chunk)
 {
     struct svp_staging *staging = &session->staging;
     svp_mutex_lock(session->mutex);
-    chunk->next = staging->spare;
-    staging->spare = chunk;
-    staging->spare_bytes += sizeof *chunk;
+    push_spare(staging, chunk);
     staging->used_bytes -= sizeof *chunk;
     svp_condition_wake_all(session->changed);
     svp_mutex_unlock(session->mutex);
@@ -95,7 +139,8 @@ struct svp_chunk *svp_staging_settle(struct svp_staging *staging, uint64_t budge
     staging->kept_bytes = staging->peak_bytes > faded ? staging->peak_bytes : faded;
     staging->kept_bytes = staging->kept_bytes < budget_bytes ? staging->kept_bytes : budget_bytes;
     staging->peak_bytes = staging->used_bytes;
-    while (staging->spare_bytes + staging->used_bytes > staging->kept_bytes && staging->spare != NULL) {
+    uint64_t kept = staging->kept_bytes > staging->expected_bytes ? staging->kept_bytes : staging->expected_bytes;
+    while (staging->spare_bytes + staging->used_bytes > kept && staging->spare != NULL) {
         struct svp_chunk *chunk = pop_spare(staging);
         chunk->next = surplus;
         surplus = chunk;

@@ -5,6 +5,7 @@
 #include "os/host.h"
 #include "session/copy.h"
 #include "options.h"
+#include "session/live.h"
 #include "session/rearm.h"
 #include "session/region.h"
 #include "session/staging.h"
@@ -29,7 +30,7 @@ enum savepoint_status svp_take_check_options(const struct savepoint_take_options
         return svp_status_fail(error, SAVEPOINT_INVALID, operation, "durability %d is not known",
                                (int)options->durability);
     }
-    return SAVEPOINT_OK;
+    return svp_live_check_options(options, operation, error);
 }
 
 /* The history that the options name, the only one, or of both the archive. */
@@ -38,6 +39,9 @@ choose_history(const struct savepoint *session, const struct savepoint_take_opti
                struct savepoint_error *error)
 {
     *for_ring = options->history == SAVEPOINT_RING || (options->history == 0 && !session->has_archive);
+    if (*for_ring && options->mode == SAVEPOINT_LIVE) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "a LIVE snapshot goes to an archive, not to a ring");
+    }
     if (*for_ring ? session->has_ring : session->has_archive) {
         return SAVEPOINT_OK;
     }
@@ -96,6 +100,7 @@ static enum savepoint_status new_take(struct savepoint *session, struct svp_take
 {
     struct svp_take *take = svp_memory_zalloc(1, sizeof *take);
     enum savepoint_status status = SAVEPOINT_OK;
+    const bool live = options->mode == SAVEPOINT_LIVE;
     if (take != NULL) {
         take->captures = svp_memory_zalloc(session->region_count, sizeof *take->captures);
     }
@@ -107,7 +112,8 @@ static enum savepoint_status new_take(struct savepoint *session, struct svp_take
         enough = svp_pageset_open(&take->captures[i].captured, region->pages) &&
                  svp_pageset_open(&take->captures[i].no_base, region->pages) &&
                  svp_pageset_open(&take->captures[i].rebased, session->has_ring ? region->pages : 0) &&
-                 svp_pageset_open(&take->captures[i].staged, session->has_ring ? region->pages : 0);
+                 svp_pageset_open(&take->captures[i].staged, session->has_ring || live ? region->pages : 0) &&
+                 svp_pageset_open(&take->captures[i].stored, live ? region->pages : 0);
     }
     if (enough) {
         status = add_metadata(take, options, error);
@@ -120,6 +126,7 @@ static enum savepoint_status new_take(struct savepoint *session, struct svp_take
         svp_take_free(take);
         return status;
     }
+    take->live = live;
     take->durability = options->durability;
     take->flags = options->durability == SAVEPOINT_SYNC ? 0 : SVP_COMMIT_UNSYNCED;
     if (options->label != NULL) {
@@ -157,6 +164,9 @@ static void capture_pending(const struct savepoint *session, const struct svp_ta
         }
     }
     svp_pageset_subtract(&capture->captured, &region->excluded);
+    if (take->live) {
+        svp_live_share(capture, session->has_ring ? &capture->staged : &capture->captured);
+    }
 }
 
 /* Who takes collects, for all: what is reported joins pending. Taking it and joining
@@ -166,9 +176,13 @@ collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct sav
 {
     enum savepoint_status status = SAVEPOINT_OK;
     uint64_t reported = 0;
+    const bool live = svp_live_is_prepared(session);
+    svp_mutex_lock(session->watching);
     for (size_t i = 0; i < take->capture_count; i++) {
         struct svp_capture *capture = &take->captures[i];
-        enum savepoint_status failure = svp_rearm_collect(capture->region, &capture->captured, session->runs, error);
+        enum savepoint_status failure =
+            live ? svp_rearm_all(capture->region, &capture->captured, session->runs, error)
+                 : svp_rearm_collect(capture->region, &capture->captured, session->runs, error);
         status = failure != SAVEPOINT_OK ? failure : status;
         reported += svp_pageset_count(&capture->captured);
     }
@@ -176,19 +190,20 @@ collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct sav
     session->statistics.pages_reported += reported;
     for (size_t i = 0; i < take->capture_count; i++) {
         struct svp_region *region = take->captures[i].region;
-        svp_pageset_unite(&region->pending, &take->captures[i].captured);
-        svp_pageset_unite(&region->ring_pending, &take->captures[i].captured);
-        if (status == SAVEPOINT_OK) {
-            capture_pending(session, take, &take->captures[i]);
-        }
+        svp_region_report(region, &take->captures[i].captured);
         if (region->backend->widened(region->watch)) {
             session->statistics.flags |= SAVEPOINT_SESSION_WIDENED;
         }
     }
     if (status == SAVEPOINT_OK) {
+        svp_live_close(session, take);
+        for (size_t i = 0; i < take->capture_count; i++) {
+            capture_pending(session, take, &take->captures[i]);
+        }
         svp_take_enqueue(session, take);
     }
     svp_mutex_unlock(session->mutex);
+    svp_mutex_unlock(session->watching);
     return status;
 }
 
@@ -196,7 +211,8 @@ collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct sav
 static bool stage_region(struct savepoint *session, struct svp_take *take, struct svp_capture *capture)
 {
     const bool beside_ring = session->has_ring && !take->for_ring;
-    const struct svp_pageset *pages = beside_ring ? &capture->staged : &capture->captured;
+    const struct svp_pageset *pages = beside_ring || take->live ? &capture->staged : &capture->captured;
+    const bool tells_hot = !svp_live_is_prepared(session); /* else its worker collects meanwhile */
     uint64_t page = svp_pageset_next(pages, 0);
     while (page != SVP_PAGESET_NONE) {
         struct svp_chunk *chunk = svp_staging_chunk(session, take);
@@ -208,7 +224,7 @@ static bool stage_region(struct savepoint *session, struct svp_take *take, struc
             if (svp_pageset_has(&capture->no_base, page)) {
                 chunk->no_base |= UINT64_C(1) << chunk->count;
             }
-            if (svp_pageset_has(&capture->region->hot.kept, page)) {
+            if (tells_hot && svp_pageset_has(&capture->region->hot.kept, page)) {
                 chunk->unarmed |= UINT64_C(1) << chunk->count;
             }
             if (beside_ring && svp_pageset_has(&capture->rebased, page)) {
@@ -231,6 +247,44 @@ static void count_pause(struct savepoint *session, struct svp_take *take)
     statistics->pause_ns_last = pause;
     statistics->pause_ns_total += pause;
     statistics->pause_ns_max = pause > statistics->pause_ns_max ? pause : statistics->pause_ns_max;
+    if (take->live) {
+        statistics->live_pause_ns_last = pause;
+        statistics->live_pause_ns_max = pause > statistics->live_pause_ns_max ? pause : statistics->live_pause_ns_max;
+        session->staging.expected_bytes = 0;
+    }
+}
+
+/* Collects, copies, and lets the encoder have all of it. On failure the take is still the caller's. */
+static enum savepoint_status
+capture(struct savepoint *session, uint64_t *ticket, struct svp_take *take, struct savepoint_error *error)
+{
+    bool alive = true;
+    take->started_ns = svp_host_monotonic_ns();
+    enum savepoint_status status = collect_and_enqueue(session, take, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    const uint64_t given = take->ticket;
+    for (size_t i = 0; alive && i < take->capture_count; i++) {
+        alive = stage_region(session, take, &take->captures[i]);
+    }
+    svp_mutex_lock(session->mutex);
+    take->time_ns = svp_host_time_ns();
+    count_pause(session, take);
+    take->complete = true; /* the workers may free it from here on */
+    svp_condition_wake_all(session->changed);
+    svp_mutex_unlock(session->mutex);
+    if (ticket != NULL) {
+        *ticket = given;
+    }
+    return SAVEPOINT_OK;
+}
+
+enum savepoint_status
+svp_take_end(struct savepoint *session, uint64_t *ticket, struct svp_take *take, struct savepoint_error *error)
+{
+    enum savepoint_status status = check_take(session, false, error);
+    return status == SAVEPOINT_OK ? capture(session, ticket, take, error) : status;
 }
 
 enum savepoint_status
@@ -250,27 +304,13 @@ svp_take_capture(struct savepoint *session, uint64_t *ticket, const struct savep
         take->flags |= SVP_COMMIT_AUTOSAVE;
         take->keep_last = autosave->options.keep_last;
     }
-    take->started_ns = svp_host_monotonic_ns();
-    status = collect_and_enqueue(session, take, error);
+    status = take->live ? svp_live_begin(session, take, options, error) : capture(session, ticket, take, error);
     if (status != SAVEPOINT_OK) {
         svp_take_free(take);
-        return status;
+    } else if (options->mode == SAVEPOINT_LIVE && ticket != NULL) {
+        *ticket = 0;
     }
-    uint64_t given = take->ticket;
-    bool alive = true;
-    for (size_t i = 0; alive && i < take->capture_count; i++) {
-        alive = stage_region(session, take, &take->captures[i]);
-    }
-    svp_mutex_lock(session->mutex);
-    take->time_ns = svp_host_time_ns();
-    count_pause(session, take);
-    take->complete = true; /* the workers may free it from here on */
-    svp_condition_wake_all(session->changed);
-    svp_mutex_unlock(session->mutex);
-    if (ticket != NULL) {
-        *ticket = given;
-    }
-    return SAVEPOINT_OK;
+    return status;
 }
 
 enum savepoint_status savepoint_take(struct savepoint *session, uint64_t *ticket,

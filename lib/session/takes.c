@@ -5,6 +5,7 @@
 
 #include "format/memory.h"
 #include "session/autosave.h"
+#include "session/live.h"
 #include "session/staging.h"
 #include "status.h"
 
@@ -18,6 +19,7 @@ void svp_take_free(struct svp_take *take)
         svp_pageset_close(&take->captures[i].no_base);
         svp_pageset_close(&take->captures[i].rebased);
         svp_pageset_close(&take->captures[i].staged);
+        svp_pageset_close(&take->captures[i].stored);
     }
     svp_staging_free(take->first_chunk);
     svp_buffer_free(&take->metadata);
@@ -36,6 +38,7 @@ void svp_take_enqueue(struct savepoint *session, struct svp_take *take)
     session->last_take = take;
     session->next_take = session->next_take != NULL ? session->next_take : take;
     session->statistics.takes_in_flight++;
+    atomic_fetch_add(&session->busy, 1);
 }
 
 /* With the mutex held: the take's pages differ from what is committed, and have no usable base; whether the shadow has
@@ -114,8 +117,9 @@ void svp_take_stage(struct savepoint *session, struct svp_take *take, struct svp
     }
     take->last_chunk = chunk;
     session->statistics.pages_captured += chunk->count;
+    session->statistics.live_pages_stopped += take->live ? chunk->count : 0;
     /* During the pause the caller has the machine for itself; the encoder helps only where memory runs short. */
-    if (session->staging.used_bytes > session->options.staging_bytes / 2) {
+    if (svp_staging_is_short(session)) {
         svp_condition_wake_all(session->changed);
     }
     svp_mutex_unlock(session->mutex);
@@ -217,6 +221,7 @@ note_result(struct savepoint *session, const struct svp_take *take, const struct
         session->statistics.takes_failed++;
     }
     session->statistics.takes_in_flight--;
+    atomic_fetch_sub(&session->busy, 1);
     svp_autosave_note(session, take);
 }
 
@@ -306,6 +311,9 @@ enum savepoint_status savepoint_cancel(struct savepoint *session, uint64_t ticke
     }
     svp_status_fail(&cancelled, SAVEPOINT_CANCELLED, "take", "cancelled; the next take carries its pages");
     svp_mutex_lock(session->mutex);
+    if (ticket == 0) {
+        svp_live_cancel(session, &cancelled);
+    }
     status = find_cancelled(session, &take, ticket, error);
     if (take != NULL && take->status == SAVEPOINT_OK) {
         fail_with_followers(session, take, SAVEPOINT_CANCELLED, &cancelled);

@@ -7,11 +7,15 @@
 /* The part of the options that needs no session: label and durability. */
 enum savepoint_status svp_take_check_options(const struct savepoint_take_options *options, const char *operation,
                                              struct savepoint_error *error);
-/* Caller: captures the regions and hands them to the encoder; savepoint_take with checked options. `autosave`: on whose
- * behalf, NULL for a call of the application. */
+/* Caller: captures the regions and hands them to the encoder; savepoint_take with checked options. A LIVE one is only
+ * begun, and has ticket 0. `autosave`: on whose behalf, NULL for a call of the application. */
 enum savepoint_status
 svp_take_capture(struct savepoint *session, uint64_t *ticket, const struct savepoint_take_options *options,
                  const struct svp_autosave *autosave, struct savepoint_error *error);
+
+/* Caller, while nobody writes: ends the LIVE take that was prepared. On failure the take is still the caller's. */
+enum savepoint_status
+svp_take_end(struct savepoint *session, uint64_t *ticket, struct svp_take *take, struct savepoint_error *error);
 
 void svp_take_free(struct svp_take *take); /* NULL does nothing */
 /* With the mutex held: gives the take its ticket and puts it behind those in flight. The encoder is not woken yet:
