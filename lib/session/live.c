@@ -159,6 +159,7 @@ static void drop(struct savepoint *session)
     svp_store_settle(session, take->store);
     svp_mutex_lock(session->mutex);
     forget_copies(take->store);
+    session->staging.expected_bytes = 0;
     svp_mutex_unlock(session->mutex);
     svp_store_close(session, take->store);
     svp_take_free(take);
