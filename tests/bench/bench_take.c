@@ -1,4 +1,6 @@
 /* bench_take.c - what a snapshot costs: pause, CPU, bytes, and time until it is durable */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,29 +19,33 @@ struct take_case {
     uint64_t changed_pages; /* of that many bytes; a state shrunk by --bytes has fewer in proportion */
     uint64_t repeated_percent;
     enum workload_change change;
+    double pause, cpu, durable; /* wanted: so many times the floor; 0: none */
 };
 
 static const struct take_case cases[] = {
-    { "1% 64B", UINT64_C(1024) * MIB, 2621, 0, WORKLOAD_CHANGE_64_BYTES },
-    { "10% 64B", UINT64_C(1024) * MIB, 26214, 0, WORKLOAD_CHANGE_64_BYTES },
-    { "1% whole", UINT64_C(1024) * MIB, 2621, 0, WORKLOAD_CHANGE_PAGE },
-    { "10% whole", UINT64_C(1024) * MIB, 26214, 0, WORKLOAD_CHANGE_PAGE },
-    { "frame 85% repeat", UINT64_C(170) * MIB, 1500, 85, WORKLOAD_CHANGE_64_BYTES },
-    { "frame uniform", UINT64_C(170) * MIB, 1500, 0, WORKLOAD_CHANGE_64_BYTES },
+    { "1% 64B", UINT64_C(1024) * MIB, 2621, 0, WORKLOAD_CHANGE_64_BYTES, 1.15, 3.5, 2.5 },
+    { "10% 64B", UINT64_C(1024) * MIB, 26214, 0, WORKLOAD_CHANGE_64_BYTES, 1.15, 2.6, 2.5 },
+    { "1% whole", UINT64_C(1024) * MIB, 2621, 0, WORKLOAD_CHANGE_PAGE, 1.15, 0, 0 },
+    { "10% whole", UINT64_C(1024) * MIB, 26214, 0, WORKLOAD_CHANGE_PAGE, 1.15, 0, 0 },
+    { "frame 85% repeat", UINT64_C(170) * MIB, 1500, 85, WORKLOAD_CHANGE_64_BYTES, 1.5, 0, 2.5 },
+    { "frame uniform", UINT64_C(170) * MIB, 1500, 0, WORKLOAD_CHANGE_64_BYTES, 1.5, 0, 2.5 },
 };
 
 struct run { /* one case being measured */
     struct bench *bench;
+    const struct take_case *from;
     char name[BENCH_NAME_BYTES];
     struct workload workload;
-    struct bench_samples pause, cpu, durable;  /* of the subject */
-    struct bench_samples raw_pause, raw_cpu;   /* of the floor */
-    struct bench_samples peers[PEER_COUNT][3]; /* pause, cpu, durable */
+    struct bench_samples pause, cpu, durable;             /* of the subject */
+    struct bench_samples raw_pause, raw_cpu, raw_durable; /* of the floor */
+    struct bench_samples peers[PEER_COUNT][3];            /* pause, cpu, durable */
     struct peer_result last_peer[PEER_COUNT];
     struct peers small, huge; /* pages */
     struct savepoint *session;
     uint8_t *memory;
     char path[BENCH_PATH_BYTES];
+    char raw_path[BENCH_PATH_BYTES];
+    int raw_file;
     struct raw raw;
     const char *raw_missing; /* why there is no floor; NULL: there is one */
 };
@@ -116,6 +122,29 @@ static void open_floor(struct run *run)
         run->raw_missing = NULL;
         memcpy(run->raw.memory, run->memory, bytes);
         raw_capture(&run->raw);
+        bench_path(run->bench, run->raw_path, "take.raw");
+        run->raw_file = open(run->raw_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+        if (run->raw_file < 0) {
+            bench_fail("cannot create %s", run->raw_path);
+        }
+    }
+}
+
+static void close_floor(struct run *run)
+{
+    if (run->raw_missing == NULL) {
+        raw_close(&run->raw);
+        close(run->raw_file);
+        unlink(run->raw_path);
+    }
+}
+
+/* As many bytes as were changed, made durable at the end of a file. */
+static void sync_raw(const struct run *run, uint64_t pages)
+{
+    size_t bytes = (size_t)pages * (run->from->change == WORKLOAD_CHANGE_PAGE ? WORKLOAD_PAGE_BYTES : 64);
+    if (write(run->raw_file, run->raw.gathered, bytes) != (ssize_t)bytes || fdatasync(run->raw_file) != 0) {
+        bench_fail("cannot write %s", run->raw_path);
     }
 }
 
@@ -130,12 +159,15 @@ static void capture_raw(struct run *run, bool measured)
     double pause = bench_wall_ms() - wall;
     raw_hash(&run->raw, pages);
     double spent = bench_thread_ms() - cpu;
+    sync_raw(run, pages);
+    double durable = bench_wall_ms() - wall;
     if (pages != run->workload.shape.changed_pages) {
         bench_fail("the floor saw other pages than were written");
     }
     if (measured) {
         bench_add(&run->raw_pause, pause);
         bench_add(&run->raw_cpu, spent);
+        bench_add(&run->raw_durable, durable);
     }
 }
 
@@ -164,9 +196,9 @@ static void run_peers(struct run *run, bool measured)
 static void print_times(struct run *run)
 {
     const struct bench_row rows[] = {
-        { run->name, "savepoint", "pause", "ms", &run->pause, &run->raw_pause, 1.5 },
-        { run->name, "savepoint", "cpu", "ms", &run->cpu, &run->raw_cpu, 0 },
-        { run->name, "savepoint", "durable_wall", "ms", &run->durable, NULL, 0 },
+        { run->name, "savepoint", "pause", "ms", &run->pause, &run->raw_pause, run->from->pause },
+        { run->name, "savepoint", "cpu", "ms", &run->cpu, &run->raw_cpu, run->from->cpu },
+        { run->name, "savepoint", "durable_wall", "ms", &run->durable, &run->raw_durable, run->from->durable },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         bench_print(run->bench, &rows[i]);
@@ -218,6 +250,7 @@ static void print_others(const struct run *run)
     static const char *const metrics[] = { "pause", "cpu", "durable_wall" };
     print_other(run, "raw", "pause", &run->raw_pause, run->raw_missing);
     print_other(run, "raw", "cpu", &run->raw_cpu, run->raw_missing);
+    print_other(run, "raw", "durable_wall", &run->raw_durable, run->raw_missing);
     for (int peer = 0; peer < PEER_COUNT; peer++) {
         const char *why_not = run->bench->peers == 0 ? "--peers 0" : run->last_peer[peer].why;
         for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
@@ -256,12 +289,11 @@ static void close_run(struct run *run)
         peers_stop(&run->small);
         peers_stop(&run->huge);
     }
-    if (run->raw_missing == NULL) {
-        raw_close(&run->raw);
-    }
+    close_floor(run);
     close_subject(run);
     workload_close(&run->workload);
-    struct bench_samples *own[] = { &run->pause, &run->cpu, &run->durable, &run->raw_pause, &run->raw_cpu };
+    struct bench_samples *own[] = { &run->pause,     &run->cpu,     &run->durable,
+                                    &run->raw_pause, &run->raw_cpu, &run->raw_durable };
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         bench_clear(own[i]);
     }
@@ -280,7 +312,7 @@ static void run_case(struct bench *bench, const struct take_case *from)
 {
     const uint64_t bytes = bench_bytes(bench, from->bytes);
     struct workload_shape shape;
-    struct run run = { .bench = bench };
+    struct run run = { .bench = bench, .from = from };
     bench_name_case(run.name, bytes, from->what);
     if (!bench_wants(bench, run.name)) {
         return;
