@@ -133,7 +133,9 @@ CHECK_TEST(workload, changes_what_it_drew_and_nothing_else)
         uint8_t *after = new_state(&shapes[i]);
         CHECK(workload_open(&workload, &shapes[i]));
         workload_next(&workload);
-        workload_apply(&workload, after);
+        for (unsigned part = 0; part < 3; part++) {
+            workload_apply_part(&workload, after, part, 3);
+        }
         uint64_t zeros = 0;
         for (uint64_t k = 0; k < shapes[i].changed_pages; k++) {
             zeros += workload_class_of(workload.changed[k]) == WORKLOAD_ZERO ? 1 : 0;
@@ -146,11 +148,27 @@ CHECK_TEST(workload, changes_what_it_drew_and_nothing_else)
     }
 }
 
+CHECK_TEST(workload, draws_all_pages_where_all_change)
+{
+    enum { FEW_PAGES = 200 };
+    const struct workload_shape shape = { .seed = 5, .pages = FEW_PAGES, .changed_pages = FEW_PAGES };
+    struct workload workload;
+    bool drawn[FEW_PAGES] = { false };
+    CHECK(workload_open(&workload, &shape));
+    workload_next(&workload);
+    for (uint64_t k = 0; k < FEW_PAGES; k++) {
+        CHECK_MSG(!drawn[workload.changed[k]], "page %d is drawn twice", (int)workload.changed[k]);
+        drawn[workload.changed[k]] = true;
+    }
+    workload_close(&workload);
+}
+
 CHECK_TEST(workload, refuses_what_it_cannot_draw)
 {
     static const struct workload_shape bad[] = {
         { .pages = 100, .changed_pages = 0 },
-        { .pages = 100, .changed_pages = 51 },
+        { .pages = 100, .changed_pages = 101 },
+        { .pages = 100, .changed_pages = 51, .repeated_pages = 1 },
         { .pages = 100, .changed_pages = 10, .repeated_pages = 11 },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -162,9 +162,9 @@ void workload_fill(void *bytes, const struct workload_shape *shape, uint64_t fir
 bool workload_open(struct workload *workload, const struct workload_shape *shape)
 {
     *workload = (struct workload){ .shape = *shape, .random = shape->seed };
-    /* Half of the pages at most: those that are new are found by trying. */
-    if (shape->changed_pages == 0 || shape->changed_pages > shape->pages / 2 ||
-        shape->repeated_pages > shape->changed_pages) {
+    /* Pages are found by trying; where some are to repeat, the others must not. */
+    const uint64_t most = shape->repeated_pages == 0 ? shape->pages : shape->pages / 2;
+    if (shape->changed_pages == 0 || shape->changed_pages > most || shape->repeated_pages > shape->changed_pages) {
         return false;
     }
     workload->changed = calloc((size_t)shape->changed_pages, sizeof *workload->changed);
@@ -223,10 +223,16 @@ static void change_page(uint8_t *bytes, const struct workload *workload, uint64_
     fill_random(bytes + 8 * below(&random, places), WORKLOAD_CHANGE_BYTES, &random);
 }
 
-void workload_apply(const struct workload *workload, void *state)
+void workload_apply_part(const struct workload *workload, void *state, unsigned part, unsigned parts)
 {
-    for (uint64_t i = 0; i < workload->shape.changed_pages; i++) {
+    const uint64_t end = workload->shape.changed_pages * (part + 1) / parts;
+    for (uint64_t i = workload->shape.changed_pages * part / parts; i < end; i++) {
         uint64_t page = workload->changed[i];
         change_page((uint8_t *)state + page * WORKLOAD_PAGE_BYTES, workload, page);
     }
+}
+
+void workload_apply(const struct workload *workload, void *state)
+{
+    workload_apply_part(workload, state, 0, 1);
 }

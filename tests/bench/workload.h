@@ -61,5 +61,7 @@ void workload_next(struct workload *workload);
 
 /* Makes the changes of this interval in a state that has seen all those before. */
 void workload_apply(const struct workload *workload, void *state);
+/* The same of the pages of one part of several, which may be made at once by as many threads. */
+void workload_apply_part(const struct workload *workload, void *state, unsigned part, unsigned parts);
 
 #endif
