@@ -6,7 +6,7 @@ set -euo pipefail
 
 build_packages="build-essential cmake pkg-config libzstd-dev libxxhash-dev"
 test_packages="$build_packages bsdextrautils file libcriterion-dev python3 python3-xxhash python3-zstandard"
-deep_packages="$test_packages chromium clang clang-format clang-tidy cppcheck debootstrap fish gcc-aarch64-linux-gnu gcc-mingw-w64-x86-64 git libc6-dev-arm64-cross llvm qemu-user strace valgrind wine wine64 zsh"
+deep_packages="$test_packages chromium clang clang-format clang-tidy cppcheck debootstrap fish gcc-aarch64-linux-gnu gcc-mingw-w64-x86-64 git libc6-dev-arm64-cross liblmdb-dev llvm qemu-user strace valgrind wine wine64 xdelta3 xfsprogs zsh zstd"
 command -v npm >/dev/null || deep_packages="$deep_packages npm" # may be there from elsewhere, which conflicts
 case "${1:-}" in
 build) wanted=$build_packages ;;

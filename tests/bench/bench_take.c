@@ -38,8 +38,8 @@ struct run { /* one case being measured */
     struct workload workload;
     struct bench_samples pause, cpu, durable;             /* of the subject */
     struct bench_samples raw_pause, raw_cpu, raw_durable; /* of the floor */
-    struct bench_samples peers[PEER_COUNT][3];            /* pause, cpu, durable */
-    struct peer_result last_peer[PEER_COUNT];
+    struct bench_samples peers[PEER_WHOLE_COUNT][3];      /* pause, cpu, durable */
+    struct peer_result last_peer[PEER_WHOLE_COUNT];
     struct peers small, huge; /* pages */
     struct savepoint *session;
     uint8_t *memory;
@@ -175,7 +175,7 @@ static void capture_raw(struct run *run, bool measured)
 
 static void run_peers(struct run *run, bool measured)
 {
-    for (int i = 0; i < PEER_COUNT; i++) {
+    for (int i = 0; i < PEER_WHOLE_COUNT; i++) {
         struct peer_result *result = &run->last_peer[i];
         enum peer peer = (enum peer)i;
         if (peer == PEER_FORK_THP_STEADY && run->last_peer[PEER_FORK_THP_FRESH].failed) {
@@ -251,7 +251,7 @@ static void print_others(const struct run *run)
     print_other(run, "raw", "pause", &run->raw_pause, run->raw_missing);
     print_other(run, "raw", "cpu", &run->raw_cpu, run->raw_missing);
     print_other(run, "raw", "durable_wall", &run->raw_durable, run->raw_missing);
-    for (int peer = 0; peer < PEER_COUNT; peer++) {
+    for (int peer = 0; peer < PEER_WHOLE_COUNT; peer++) {
         const char *why_not = run->bench->peers == 0 ? "--peers 0" : run->last_peer[peer].why;
         for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
             print_other(run, peer_name((enum peer)peer), metrics[i], &run->peers[peer][i], why_not);
@@ -276,8 +276,8 @@ static void shape_of(struct workload_shape *shape, const struct take_case *from,
 static void open_run(struct run *run)
 {
     if (run->bench->peers > 0) {
-        peers_start(&run->small, &run->workload.shape, run->bench->folder, false);
-        peers_start(&run->huge, &run->workload.shape, run->bench->folder, true);
+        peers_start(&run->small, &run->workload.shape, run->bench->folder, PEERS_SMALL);
+        peers_start(&run->huge, &run->workload.shape, run->bench->folder, PEERS_HUGE);
     }
     open_subject(run);
     open_floor(run);
@@ -297,7 +297,7 @@ static void close_run(struct run *run)
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         bench_clear(own[i]);
     }
-    for (int i = 0; i < 3 * PEER_COUNT; i++) {
+    for (int i = 0; i < 3 * PEER_WHOLE_COUNT; i++) {
         bench_clear(&run->peers[i / 3][i % 3]);
     }
 }

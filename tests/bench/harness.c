@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -46,7 +47,9 @@ static void remove_folder(const char *path)
     }
     const struct dirent *entry;
     while ((entry = readdir(folder)) != NULL) {
-        (void)unlinkat(dirfd(folder), entry->d_name, 0);
+        if (unlinkat(dirfd(folder), entry->d_name, 0) != 0) {
+            (void)unlinkat(dirfd(folder), entry->d_name, AT_REMOVEDIR);
+        }
     }
     closedir(folder);
     (void)rmdir(path);

@@ -1,238 +1,141 @@
-/* peers.c - other ways to save the same state, each in a process that holds nothing else */
+/* peers.c - the processes of peers, and what is asked of them */
 #define _GNU_SOURCE
-#include "peers.h"
+#include "peer_host.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <zstd.h>
 
-#include "harness.h"
+#include "raw.h"
 
-enum { BLOCK_BYTES = 4 << 20, HUGE_BYTES = 2 << 20 };
-
-struct host { /* the peer's process */
-    struct workload workload;
-    uint8_t *state;
-    size_t bytes;
-    uint8_t *copy; /* for memcpy_zstd; kept out of forks */
-    uint8_t *packed;
-    ZSTD_CCtx *context;
-    char path[BENCH_PATH_BYTES];
+struct request {
+    enum { SAVE, RESTORE, RESHAPE } what;
+    enum peer peer;
+    struct workload_shape shape; /* for RESHAPE */
 };
 
 const char *peer_name(enum peer peer)
 {
-    static const char *const names[PEER_COUNT] = { "full_write", "memcpy_zstd", "fork_4k", "fork_thp_fresh",
-                                                   "fork_thp_steady" };
+    static const char *const names[PEER_COUNT] = { "full_write",      "memcpy_zstd", "fork_4k", "fork_thp_fresh",
+                                                   "fork_thp_steady", "msync",       "reflink", "lmdb" };
     return names[peer];
 }
 
-/* ---- saving */
-
-static int open_file(const struct host *host)
+enum peers_home peer_home(enum peer peer)
 {
-    int file = open(host->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file < 0) {
-        bench_fail("%s: %s", host->path, strerror(errno));
+    static const enum peers_home homes[PEER_COUNT] = { PEERS_SMALL, PEERS_SMALL, PEERS_SMALL,   PEERS_HUGE,
+                                                       PEERS_HUGE,  PEERS_MSYNC, PEERS_REFLINK, PEERS_LMDB };
+    return homes[peer];
+}
+
+bool peer_restores(enum peer peer)
+{
+    return peer_home(peer) != PEERS_HUGE && peer != PEER_FORK_4K;
+}
+
+static const struct peer_home_methods *methods_of(enum peers_home home)
+{
+#ifdef BENCH_LMDB
+    static const struct peer_home_methods *const lmdb = &peer_home_lmdb;
+#else
+    static const struct peer_home_methods *const lmdb = NULL;
+#endif
+    const struct peer_home_methods *const methods[PEERS_HOME_COUNT] = { &peer_home_small, &peer_home_huge,
+                                                                        &peer_home_msync, &peer_home_reflink, lmdb };
+    return methods[home];
+}
+
+/* ---- inside: what all have in common */
+
+void peer_path(const struct peer_host *host, char path[BENCH_PATH_BYTES], const char *name)
+{
+    if (snprintf(path, BENCH_PATH_BYTES, "%s/peer-%s", host->folder, name) >= BENCH_PATH_BYTES) {
+        bench_fail("%s: the path is too long", host->folder);
     }
-    return file;
 }
 
-static void write_all(int file, const uint8_t *bytes, size_t count)
+void peer_change(struct peer_host *host)
 {
-    while (count > 0) {
-        ssize_t written = write(file, bytes, count);
-        if (written < 0) {
-            bench_fail("a peer cannot write: %s", strerror(errno));
-        }
-        bytes += written;
-        count -= (size_t)written;
-    }
-}
-
-static void close_durable(int file)
-{
-    if (fdatasync(file) != 0 || close(file) != 0) {
-        bench_fail("a peer cannot sync: %s", strerror(errno));
-    }
-}
-
-static void save_raw(const struct host *host)
-{
-    int file = open_file(host);
-    write_all(file, host->state, host->bytes);
-    close_durable(file);
-}
-
-static void save_packed(const struct host *host, const uint8_t *state)
-{
-    int file = open_file(host);
-    for (size_t at = 0; at < host->bytes; at += BLOCK_BYTES) {
-        size_t count = host->bytes - at < BLOCK_BYTES ? host->bytes - at : BLOCK_BYTES;
-        size_t stored =
-            ZSTD_compressCCtx(host->context, host->packed, ZSTD_compressBound(BLOCK_BYTES), state + at, count, 1);
-        if (ZSTD_isError(stored)) {
-            bench_fail("zstd: %s", ZSTD_getErrorName(stored));
-        }
-        write_all(file, host->packed, stored);
-    }
-    close_durable(file);
-}
-
-/* ---- the peers */
-
-static void run_full_write(const struct host *host, struct peer_result *result)
-{
-    double wall = bench_wall_ms(), cpu = bench_cpu_ms();
-    save_raw(host);
-    result->wall_ms = result->pause_ms = bench_wall_ms() - wall;
-    result->cpu_ms = bench_cpu_ms() - cpu;
-}
-
-static void run_memcpy_zstd(const struct host *host, struct peer_result *result)
-{
-    double wall = bench_wall_ms(), cpu = bench_cpu_ms();
-    memcpy(host->copy, host->state, host->bytes);
-    result->pause_ms = bench_wall_ms() - wall;
-    save_packed(host, host->copy);
-    result->wall_ms = bench_wall_ms() - wall;
-    result->cpu_ms = bench_cpu_ms() - cpu;
-}
-
-static double milliseconds(const struct rusage *usage)
-{
-    return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1e3 +
-           (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e3;
-}
-
-/* The next interval's changes are made while the child saves this one's: as a program that goes on would. */
-static void run_fork(struct host *host, struct peer_result *result)
-{
-    struct rusage usage;
-    int status;
-    double wall = bench_wall_ms(), cpu = bench_cpu_ms();
-    pid_t child = fork();
-    if (child == 0) {
-        save_packed(host, host->state);
-        _exit(0);
-    }
-    result->pause_ms = bench_wall_ms() - wall;
-    result->cpu_ms = bench_cpu_ms() - cpu;
     workload_next(&host->workload);
     workload_apply(&host->workload, host->state);
-    if (child < 0 || wait4(child, &status, 0, &usage) != child || status != 0) {
-        bench_fail("a forked peer failed");
-    }
-    result->wall_ms = bench_wall_ms() - wall;
-    result->cpu_ms += milliseconds(&usage);
 }
 
-/* ---- the state */
-
-/* How much of this process lies in transparent huge pages. */
-static size_t count_huge_bytes(void)
+void peer_read_all(int file, void *memory, size_t bytes)
 {
-    char line[256];
-    size_t kib = 0;
-    FILE *file = fopen("/proc/self/smaps_rollup", "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, "AnonHugePages:", 14) == 0) {
-            kib = strtoul(line + 14, NULL, 10);
+    for (size_t done = 0; done < bytes;) {
+        ssize_t count = read(file, (uint8_t *)memory + done, bytes - done);
+        if (count <= 0) {
+            bench_fail("a peer cannot read what it saved: %s", count < 0 ? strerror(errno) : "its file is short");
         }
+        done += (size_t)count;
     }
-    if (file != NULL) {
-        fclose(file);
-    }
-    return kib * 1024;
 }
 
-/* A state in huge pages, anew: aligned to them and with all of its changes forgotten. */
-static void make_huge_state(struct host *host, struct peer_result *result)
+static void restore(struct peer_host *host, const struct peer_home_methods *methods, enum peer peer, uint64_t saved,
+                    struct peer_result *result)
 {
-    const struct workload_shape shape = host->workload.shape;
-    uint8_t *mapped = bench_fresh(host->bytes + HUGE_BYTES);
-    size_t before = -(uintptr_t)mapped % HUGE_BYTES;
-    if (host->state != NULL) {
-        bench_unmap(host->state, host->bytes);
+    uint8_t *memory = bench_fresh(host->bytes);
+    double wall = bench_wall_ms();
+    methods->load(host, peer, memory);
+    result->restore_ms = bench_wall_ms() - wall;
+    if (raw_hash_state(memory, host->bytes) != saved) {
+        bench_fail("%s does not bring back what it saved", peer_name(peer));
     }
-    if (before > 0) {
-        bench_unmap(mapped, before);
+    bench_unmap(memory, host->bytes);
+}
+
+static void remove_files(const struct peer_host *host)
+{
+    char path[BENCH_PATH_BYTES];
+    for (int peer = 0; peer < PEER_COUNT; peer++) {
+        peer_path(host, path, peer_name((enum peer)peer));
+        (void)unlink(path);
     }
-    bench_unmap(mapped + before + host->bytes, HUGE_BYTES - before);
-    host->state = mapped + before;
-    (void)madvise(host->state, host->bytes, MADV_HUGEPAGE);
-    workload_fill(host->state, &shape, 0, shape.pages);
+}
+
+/* ---- between the processes: a request, and a result that answers it */
+
+static void reshape(struct peer_host *host, const struct workload_shape *shape)
+{
     workload_close(&host->workload);
-    if (!workload_open(&host->workload, &shape)) {
+    if (!workload_open(&host->workload, shape)) {
         bench_fail("no memory for a workload");
     }
-    if (count_huge_bytes() < host->bytes / 2) {
-        result->failed = true;
-        snprintf(result->why, sizeof result->why, "no transparent huge pages here");
-    }
 }
 
-static void open_host(struct host *host, const struct workload_shape *shape, const char *folder, bool huge)
+static _Noreturn void
+serve(int channel, const struct workload_shape *shape, const char *folder, const struct peer_home_methods *methods)
 {
-    *host = (struct host){ .bytes = (size_t)shape->pages * WORKLOAD_PAGE_BYTES };
-    snprintf(host->path, sizeof host->path, "%s/peer%d", folder, huge ? 2 : 1);
-    host->context = ZSTD_createCCtx();
-    host->packed = bench_memory(ZSTD_compressBound(BLOCK_BYTES));
-    if (!workload_open(&host->workload, shape) || host->context == NULL) {
-        bench_fail("no memory for a peer");
-    }
-    if (!huge) {
-        host->state = bench_fresh(host->bytes);
-        host->copy = bench_memory(host->bytes);
-        (void)madvise(host->copy, host->bytes, MADV_DONTFORK);
-        workload_fill(host->state, shape, 0, shape->pages);
-    }
-}
-
-static void run_peer(struct host *host, enum peer peer, struct peer_result *result)
-{
-    if (peer == PEER_FORK_THP_FRESH) {
-        make_huge_state(host, result);
-    }
-    if (result->failed) {
-        return;
-    }
-    if (peer == PEER_FULL_WRITE || peer == PEER_MEMCPY_ZSTD) {
-        workload_next(&host->workload);
-        workload_apply(&host->workload, host->state);
-        (peer == PEER_FULL_WRITE ? run_full_write : run_memcpy_zstd)(host, result);
-    } else {
-        run_fork(host, result);
-    }
-    unlink(host->path);
-}
-
-/* ---- between the processes: one number asks, one result answers */
-
-static _Noreturn void serve(int channel, const struct workload_shape *shape, const char *folder, bool huge)
-{
-    struct host host;
-    enum peer peer;
-    open_host(&host, shape, folder, huge);
-    while (read(channel, &peer, sizeof peer) == (ssize_t)sizeof peer) {
-        struct peer_result result = { 0 };
-        run_peer(&host, peer, &result);
+    struct peer_host host = { .bytes = (size_t)shape->pages * WORKLOAD_PAGE_BYTES, .folder = folder };
+    struct request request;
+    uint64_t saved[PEER_COUNT] = { 0 };
+    const char *why = "built without it";
+    reshape(&host, shape);
+    const bool opened = methods != NULL && methods->open(&host, &why);
+    while (read(channel, &request, sizeof request) == (ssize_t)sizeof request) {
+        struct peer_result result = { .bytes = -1, .failed = !opened };
+        if (!opened) {
+            snprintf(result.why, sizeof result.why, "%s", why);
+        } else if (request.what == RESHAPE) {
+            reshape(&host, &request.shape);
+        } else if (request.what == RESTORE) {
+            restore(&host, methods, request.peer, saved[request.peer], &result);
+        } else {
+            methods->save(&host, request.peer, &result);
+            saved[request.peer] = peer_restores(request.peer) ? raw_hash_state(host.state, host.bytes) : 0;
+        }
         if (write(channel, &result, sizeof result) != (ssize_t)sizeof result) {
             break;
         }
     }
+    remove_files(&host);
     _exit(0);
 }
 
-void peers_start(struct peers *peers, const struct workload_shape *shape, const char *folder, bool huge)
+void peers_start(struct peers *peers, const struct workload_shape *shape, const char *folder, enum peers_home home)
 {
     int ends[2];
     fflush(NULL); /* what is buffered is printed once */
@@ -241,18 +144,37 @@ void peers_start(struct peers *peers, const struct workload_shape *shape, const 
     }
     if (peers->process == 0) {
         close(ends[0]);
-        serve(ends[1], shape, folder, huge);
+        serve(ends[1], shape, folder, methods_of(home));
     }
     close(ends[1]);
     peers->channel = ends[0];
 }
 
+static void ask(struct peers *peers, const struct request *request, struct peer_result *result)
+{
+    if (send(peers->channel, request, sizeof *request, MSG_NOSIGNAL) != (ssize_t)sizeof *request ||
+        read(peers->channel, result, sizeof *result) != (ssize_t)sizeof *result) {
+        bench_fail("the process of peer %s is gone", peer_name(request->peer));
+    }
+}
+
 void peers_run(struct peers *peers, enum peer peer, struct peer_result *result)
 {
-    if (send(peers->channel, &peer, sizeof peer, MSG_NOSIGNAL) != (ssize_t)sizeof peer ||
-        read(peers->channel, result, sizeof *result) != (ssize_t)sizeof *result) {
-        bench_fail("the process of peer %s is gone", peer_name(peer));
-    }
+    const struct request request = { .what = SAVE, .peer = peer };
+    ask(peers, &request, result);
+}
+
+void peers_restore(struct peers *peers, enum peer peer, struct peer_result *result)
+{
+    const struct request request = { .what = RESTORE, .peer = peer };
+    ask(peers, &request, result);
+}
+
+void peers_reshape(struct peers *peers, const struct workload_shape *shape)
+{
+    const struct request request = { .what = RESHAPE, .shape = *shape };
+    struct peer_result result;
+    ask(peers, &request, &result);
 }
 
 void peers_stop(struct peers *peers)

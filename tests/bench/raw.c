@@ -58,6 +58,15 @@ uint64_t raw_hash_page(const void *page)
     return XXH3_128bits_withSeed(page, PAGE_BYTES, 0).low64;
 }
 
+uint64_t raw_hash_state(const void *state, size_t bytes)
+{
+    uint64_t hash = 0;
+    for (size_t at = 0; at < bytes; at += PAGE_BYTES) {
+        hash = hash * UINT64_C(0x9e3779b97f4a7c15) + raw_hash_page((const uint8_t *)state + at);
+    }
+    return hash;
+}
+
 uint64_t raw_hash(const struct raw *raw, uint64_t pages)
 {
     uint64_t all = 0;

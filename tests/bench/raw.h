@@ -33,5 +33,7 @@ uint64_t raw_hash(const struct raw *raw, uint64_t pages);
 
 /* XXH3-128 of a page, as fast as this processor can; half of it. */
 uint64_t raw_hash_page(const void *page);
+/* Something that depends on every byte of so many whole pages, and on their order. */
+uint64_t raw_hash_state(const void *state, size_t bytes);
 
 #endif

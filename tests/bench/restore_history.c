@@ -42,11 +42,7 @@ void restore_history_restore(struct restore_history *history, const struct savep
 
 static uint64_t hash_content(const struct restore_history *history)
 {
-    uint64_t hash = 0;
-    for (size_t at = 0; at < history->bytes; at += WORKLOAD_PAGE_BYTES) {
-        hash = hash * UINT64_C(0x9e3779b97f4a7c15) + raw_hash_page(history->memory + at);
-    }
-    return hash;
+    return raw_hash_state(history->memory, history->bytes);
 }
 
 void restore_history_check(const struct restore_history *history, uint64_t content)
