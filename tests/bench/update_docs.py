@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """update_docs.py - runs the benchmarks and writes their figures between the marks of docs/benchmarks.md
 
-usage: update_docs.py [NAME | NAME=FILE]...
+usage: update_docs.py [--docs FOLDER] [NAME | NAME=FILE]...
 
 NAME is a benchmark (take, restore, ...); without any, all that the page has marks for. Each is run from
-build/release/tests/bench; NAME=FILE takes what an earlier run with --json has printed.
+build/release/tests/bench; NAME=FILE takes what an earlier run with --json has printed. Pictures are written to
+FOLDER/images, FOLDER being docs unless it is told.
 """
 import json
 import os
@@ -14,13 +15,11 @@ import re
 import subprocess
 import sys
 
+import figures
+from figures import number
+
 root = pathlib.Path(__file__).resolve().parents[2]
-page = root / "docs/benchmarks.md"
 programs = root / "build/release/tests/bench"
-
-
-def number(value):
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def figure(row):
@@ -100,7 +99,7 @@ def watch_tables(rows):
     return wanted_table(rows) + both + peer_table(rest, own="raw", hidden=())
 
 
-def measure(name, stored):
+def measure(name, stored, images):
     if stored:
         text = pathlib.Path(stored).read_text(encoding="utf-8")
     else:
@@ -111,6 +110,10 @@ def measure(name, stored):
         return watch_tables(rows)
     if name == "collector":
         return peer_table(rows, own="stop_the_world")[1:]
+    if name == "peers":
+        return figures.peers(rows, images)
+    if name == "scaling":
+        return subject_table(rows) + figures.scaling_pictures(rows, images)
     return subject_table(rows) + peer_table(rows)
 
 
@@ -129,14 +132,21 @@ def machine():
 
 
 def main():
+    arguments = sys.argv[1:]
+    docs = root / "docs"
+    if arguments[:1] == ["--docs"] and len(arguments) > 1:
+        docs, arguments = pathlib.Path(arguments[1]), arguments[2:]
+    page = docs / "benchmarks.md"
     text = page.read_text(encoding="utf-8")
     marked = [name for name in re.findall(r"<!-- (\w+): begin -->", text) if name != "machine"]
-    wanted = dict(argument.partition("=")[::2] for argument in sys.argv[1:]) or dict.fromkeys(marked, "")
+    wanted = dict(argument.partition("=")[::2] for argument in arguments) or dict.fromkeys(marked, "")
     unknown = [name for name in wanted if name not in marked]
     if unknown:
-        print(f"update_docs: docs/benchmarks.md has no marks for {' '.join(unknown)}\n\n{__doc__}", file=sys.stderr)
+        print(f"update_docs: {page} has no marks for {' '.join(unknown)}\n\n{__doc__}", file=sys.stderr)
         return 2
-    blocks = {name: measure(name, stored) for name, stored in wanted.items()}
+    images = docs / "images"
+    images.mkdir(exist_ok=True)
+    blocks = {name: measure(name, stored, images) for name, stored in wanted.items()}
     blocks["machine"] = machine()
     for name, lines in blocks.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
