@@ -9,51 +9,11 @@
 #include <unistd.h>
 
 #include "bad_disk.h"
-#include "check.h"
+#include "histories.h"
 #include "model.h"
 #include "watch/watch.h"
 
-enum { PAGE = MODEL_PAGE_BYTES, PAGES_MAX = 48, PAGES_MIN = 16, STEPS = 120, PROGRAMS = 60, DEEP_FACTOR = 20 };
-enum { STATES_MAX = 200 };
-
-struct state { /* what a snapshot must bring back */
-    bool in_ring;
-    struct savepoint_id id, digest;
-    size_t pages;
-    bool excluded[PAGES_MAX];
-    uint8_t bytes[PAGES_MAX * PAGE];
-};
-
-struct asked { /* a take in flight */
-    uint64_t ticket;
-    struct state *state;
-};
-
-struct counts {
-    uint64_t programs, ring_takes, archive_takes, failed, ring_restores, archive_restores, dropped, compared;
-};
-
-struct world {
-    const char *backend;
-    uint64_t seed, random;
-    unsigned step;
-    char path[64];
-    bool has_archive;
-    struct savepoint *session;
-    uint8_t *memory;
-    size_t pages;
-    bool excluded[PAGES_MAX];
-    uint8_t expected[PAGES_MAX * PAGE]; /* of memory */
-    size_t state_count;
-    struct state *states[STATES_MAX];
-    size_t asked_count;
-    struct asked asked[STATES_MAX];
-    struct counts *counts;
-};
-
-#define WORLD_CHECK(world, condition)                                                                                  \
-    CHECK_MSG(condition, "%s, SEED=%" PRIu64 ", step %u: %s", (world)->backend, (world)->seed, (world)->step,          \
-              #condition)
+enum { STEPS = 120, PROGRAMS = 60, DEEP_FACTOR = 20 };
 
 static uint64_t below(struct world *world, uint64_t limit)
 {
@@ -92,7 +52,7 @@ static void write_somewhere(struct world *world)
 
 /* ---- taking */
 
-static void settle(struct world *world)
+void histories_settle(struct world *world)
 {
     for (size_t i = 0; i < world->asked_count; i++) {
         struct state *state = world->asked[i].state;
@@ -106,7 +66,7 @@ static void settle(struct world *world)
             free(state);
             continue;
         }
-        WORLD_CHECK(world, ((snapshot.flags & SAVEPOINT_SNAPSHOT_RING) != 0) == state->in_ring);
+        WORLD_CHECK(world, ((snapshot.flags & SAVEPOINT_SNAPSHOT_RING) != 0) == (state->home == IN_RING));
         state->id = snapshot.id;
         state->digest = snapshot.digest;
         world->states[world->state_count++] = state;
@@ -122,7 +82,7 @@ static void take(struct world *world)
     bool in_ring = !world->has_archive || below(world, 3) != 0;
     asked->state = malloc(sizeof *asked->state);
     WORLD_CHECK(world, asked->state != NULL);
-    *asked->state = (struct state){ .in_ring = in_ring, .pages = world->pages };
+    *asked->state = (struct state){ .home = in_ring ? IN_RING : IN_ARCHIVE, .pages = world->pages };
     memcpy(asked->state->bytes, world->expected, sizeof world->expected);
     memcpy(asked->state->excluded, world->excluded, sizeof world->excluded);
     options.durability = (enum savepoint_durability)below(world, 3);
@@ -130,7 +90,7 @@ static void take(struct world *world)
     CHECK_STATUS(savepoint_take(world->session, &asked->ticket, &options, &error), SAVEPOINT_OK);
     (in_ring ? &world->counts->ring_takes : &world->counts->archive_takes)[0]++;
     if (below(world, 3) == 0) {
-        settle(world);
+        histories_settle(world);
     }
 }
 
@@ -175,20 +135,23 @@ static void apply(struct world *world, const struct state *state)
 static void restore(struct world *world)
 {
     struct savepoint_error error;
-    settle(world);
+    histories_settle(world);
     if (world->state_count == 0) {
         return;
     }
     size_t recent = world->state_count < 12 ? world->state_count : 12;
     const struct state *state = world->states[world->state_count - 1 - below(world, recent)];
-    if (state->in_ring && !is_held(world, state)) {
+    if (state->home == IN_OTHER) {
+        return;
+    }
+    if (state->home == IN_RING && !is_held(world, state)) {
         WORLD_CHECK(world, savepoint_restore(world->session, &state->id, NULL, &error) != SAVEPOINT_OK);
         world->counts->dropped++;
         return;
     }
     CHECK_STATUS(savepoint_restore(world->session, &state->id, NULL, &error), SAVEPOINT_OK);
     apply(world, state);
-    (state->in_ring ? &world->counts->ring_restores : &world->counts->archive_restores)[0]++;
+    (state->home == IN_RING ? &world->counts->ring_restores : &world->counts->archive_restores)[0]++;
 }
 
 /* ---- regions */
@@ -196,7 +159,7 @@ static void restore(struct world *world)
 static void grow(struct world *world)
 {
     size_t pages = world->pages + below(world, 4);
-    settle(world);
+    histories_settle(world);
     if (pages <= PAGES_MAX) {
         WORLD_CHECK(world, savepoint_grow(world->session, "r", pages * PAGE, NULL) == SAVEPOINT_OK);
         world->pages = pages;
@@ -209,7 +172,7 @@ static void exclude_or_include(struct world *world)
     size_t count = 1 + below(world, 3);
     bool exclude = below(world, 2) == 0;
     count = count > world->pages - page ? world->pages - page : count;
-    settle(world);
+    histories_settle(world);
     enum savepoint_status status =
         (exclude ? savepoint_exclude : savepoint_include)(world->session, "r", page * PAGE, count * PAGE, NULL);
     WORLD_CHECK(world, status == SAVEPOINT_OK);
@@ -244,18 +207,18 @@ static void check_digests(struct world *world)
     }
 }
 
-static void check_archive(struct world *world)
+static void check_archive(struct world *world, enum home home, const char *path)
 {
     static uint8_t bytes[PAGES_MAX * PAGE];
     struct savepoint_archive *archive = NULL;
     struct savepoint_verify_result result = { 0 };
     struct savepoint_snapshot snapshot;
-    CHECK_OK(savepoint_archive_open(&archive, world->path, NULL));
+    CHECK_OK(savepoint_archive_open(&archive, path, NULL));
     size_t count = 0;
     for (size_t i = 0; i < world->state_count; i++) {
         const struct state *state = world->states[i];
         char id[SAVEPOINT_ID_TEXT_BYTES];
-        if (state->in_ring) {
+        if (state->home != home) {
             continue;
         }
         savepoint_id_format(&state->id, id);
@@ -280,8 +243,9 @@ static void step(struct world *world)
         unsigned weight;
         void (*act)(struct world *);
     } actions[] = {
-        { 45, write_somewhere }, { 28, take }, { 14, restore },           { 3, fail },
-        { 3, cancel },           { 3, grow },  { 4, exclude_or_include },
+        { 41, write_somewhere }, { 27, take }, { 14, restore },           { 3, fail },
+        { 3, cancel },           { 3, grow },  { 4, exclude_or_include }, { 3, histories_promote },
+        { 2, histories_load },
     };
     uint64_t pick = below(world, 100);
     size_t i = 0;
@@ -302,7 +266,9 @@ static void open_world(struct world *world, const char *backend, uint64_t seed, 
     world->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     world->has_archive = seed % 5 != 0;
     snprintf(world->path, sizeof world->path, "histories-%ld.svp", (long)getpid());
+    snprintf(world->other_path, sizeof world->other_path, "promoted-%ld.svp", (long)getpid());
     unlink(world->path);
+    unlink(world->other_path);
     world->memory = mmap(NULL, PAGES_MAX * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     WORLD_CHECK(world, world->memory != MAP_FAILED);
     options.watch = backend;
@@ -319,19 +285,22 @@ static void run_program(const char *backend, uint64_t seed, struct counts *count
     while (world.step < STEPS && world.state_count + world.asked_count < STATES_MAX) {
         step(&world);
     }
-    settle(&world);
+    histories_settle(&world);
     check_digests(&world);
     CHECK_OK(savepoint_close(world.session, NULL));
-    if (world.has_archive) {
-        bad_disk_arm(0);
-        check_archive(&world);
-    }
     bad_disk_arm(0);
+    if (world.has_archive) {
+        check_archive(&world, IN_ARCHIVE, world.path);
+    }
+    if (access(world.other_path, F_OK) == 0) {
+        check_archive(&world, IN_OTHER, world.other_path);
+    }
     for (size_t i = 0; i < world.state_count; i++) {
         free(world.states[i]);
     }
     munmap(world.memory, PAGES_MAX * PAGE);
     unlink(world.path);
+    unlink(world.other_path);
     counts->programs++;
 }
 
@@ -343,6 +312,8 @@ static void check_floors(const struct counts *counts)
     CHECK(counts->ring_restores >= counts->programs * 3);
     CHECK(counts->archive_restores >= counts->programs * 2);
     CHECK(counts->dropped >= counts->programs / 4);
+    CHECK(counts->promoted >= counts->programs * 3);
+    CHECK(counts->loaded >= counts->programs / 2 && counts->refused >= counts->programs / 8);
 }
 
 CHECK_TEST(histories, random_programs_agree_with_full_copies)
@@ -369,9 +340,11 @@ CHECK_TEST(histories, random_programs_agree_with_full_copies)
         fprintf(stderr,
                 "histories: %s: %" PRIu64 " programs, %" PRIu64 " takes for the ring and %" PRIu64
                 " for the archive (%" PRIu64 " failed), %" PRIu64 " and %" PRIu64 " restores, %" PRIu64
-                " dropped by then, %" PRIu64 " pairs of digests compared\n",
+                " dropped by then, %" PRIu64 " promoted, %" PRIu64 " loaded and %" PRIu64 " not, %" PRIu64
+                " pairs of digests compared\n",
                 backend->name, counts.programs, counts.ring_takes, counts.archive_takes, counts.failed,
-                counts.ring_restores, counts.archive_restores, counts.dropped, counts.compared);
+                counts.ring_restores, counts.archive_restores, counts.dropped, counts.promoted, counts.loaded,
+                counts.refused, counts.compared);
         check_floors(&counts);
     }
     if (ran == 0) {

@@ -242,3 +242,29 @@ CHECK_TEST(load, a_budget_too_small_says_so_and_loses_nothing)
     }
     CHECK_MSG(refused > 20 && loaded > 20, "%u refused, %u loaded", refused, loaded);
 }
+
+/* The region is small in the state between: what lies behind it has not moved when it is there again. */
+CHECK_TEST(load, a_smaller_state_between_larger_ones_is_promoted)
+{
+    const char *path = scratch_path("small.svp");
+    const char *to = scratch_path("small_to.svp");
+    uint8_t byte = 0;
+    struct savepoint_snapshot newest;
+    struct savepoint_archive *archive = NULL;
+    file_remove(to);
+    stage_open(&stage, path, RING_BYTES);
+    stage_take(&stage, SAVEPOINT_ARCHIVE);
+    CHECK_OK(savepoint_grow(stage.session, "r", (REGION_PAGES + 1) * PAGE_BYTES, NULL));
+    stage.memory[REGION_PAGES * PAGE_BYTES] = 77;
+    const struct savepoint_snapshot large = stage_take(&stage, SAVEPOINT_RING)->snapshot;
+    load(NULL, "HEAD");
+    stage_take(&stage, SAVEPOINT_RING);
+    CHECK_OK(savepoint_promote(stage.session, &newest, NULL, to, NULL, NULL));
+    stage_close(&stage);
+    check_whole(to, 3, &newest.id);
+    CHECK(same_id(&newest.digest, &large.digest));
+    CHECK_OK(savepoint_archive_open(&archive, to, NULL));
+    CHECK_OK(savepoint_archive_read(archive, &byte, &newest, "r", REGION_PAGES * PAGE_BYTES, 1, NULL));
+    CHECK_EQ(byte, 77);
+    savepoint_archive_close(archive);
+}
