@@ -566,6 +566,59 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_read_statistics(struct savepoint *session, struct savepoint_statistics *statistics,
                           struct savepoint_error *error);
 
+/* ---------------------------------------------------------------- where two states differ */
+
+/* Two peers in lockstep tell each other the digest of each frame. When those of one frame differ, each opens the
+ * hashes of its own snapshot of that frame, and one of them asks: first for the roots of all regions, then, from the
+ * top of the first region's tree that differs, for the children of one node after the other, at most 16 hashes each
+ * time. So the first page that differs is found by one question more than the tree has levels: 1 + log16 of its pages.
+ * Answers are checked: they come to the peer's digest, or are refused. */
+struct savepoint_hashes; /* of all pages of one snapshot, as trees; from open to close; 17 bytes a page */
+
+/* Those of a snapshot of the session's ring, or of its archive: a copy, so the session may go on. From the ring it
+ * costs a copy of the hashes that are there, and hashing the pages that changed since; from the archive every page is
+ * decoded. To find where two snapshots of an archive differ, savepoint_archive_diff() looks at less. Threads may write
+ * to the regions meanwhile. Waits for takes to be encoded, or for the archive's to be committed.
+ * Errors: NOT_FOUND, MISMATCH (a region that it holds was removed since), CORRUPT, UNSUPPORTED, IO, NO_MEMORY, FORKED.
+ */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_hashes_open(struct savepoint *session, struct savepoint_hashes **hashes, const struct savepoint_id *id,
+                      struct savepoint_error *error);
+SAVEPOINT_API void savepoint_hashes_close(struct savepoint_hashes *hashes); /* NULL does nothing */
+
+#define SAVEPOINT_HASHES_FANOUT 16
+struct savepoint_hashes_question {
+    uint32_t region; /* its number, ordered by name */
+    uint32_t level;  /* 0: the roots of all regions are asked for; else the children of a node of this level */
+    uint64_t node;   /* its number in the level: the first of its children is 16 times that, in the level below */
+};
+/* Answers a peer's question with `*count` hashes: as many as there are regions, or at most SAVEPOINT_HASHES_FANOUT.
+ * LIMIT: more than `capacity`. NOT_FOUND: there is no such node. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_hashes_answer(const struct savepoint_hashes *hashes, struct savepoint_id *answer, size_t *count,
+                        size_t capacity, const struct savepoint_hashes_question *question,
+                        struct savepoint_error *error);
+
+/* Carries a question to the peer, and what savepoint_hashes_answer() says there back. Returns 0, or anything else to
+ * stop with SAVEPOINT_CANCELLED. */
+typedef int savepoint_hashes_ask(void *user, struct savepoint_id *answer, size_t *count, size_t capacity,
+                                 const struct savepoint_hashes_question *question);
+
+struct savepoint_first_difference {
+    char region[SAVEPOINT_NAME_BYTES]; /* the first by name that differs */
+    uint64_t page;                     /* the first in it that does */
+    uint64_t region_pages;
+    uint32_t questions; /* that were asked */
+    uint32_t reserved;
+};
+/* Finds the first page that differs from the peer's snapshot with this digest. NOT_FOUND: none does, it is the same.
+ * MISMATCH: the peer has regions of other names, sizes or addresses, or its answers are not of that snapshot.
+ * Errors: NOT_FOUND, MISMATCH, CANCELLED, NO_MEMORY. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_hashes_compare(const struct savepoint_hashes *hashes, struct savepoint_first_difference *difference,
+                         const struct savepoint_id *digest, savepoint_hashes_ask *ask, void *user,
+                         struct savepoint_error *error);
+
 /* ---------------------------------------------------------------- write-watch backends */
 
 struct savepoint_backend {

@@ -166,6 +166,11 @@ savepoint_archive_diff(struct savepoint_archive *archive, struct savepoint_diff_
                        const struct savepoint_snapshot *left, const struct savepoint_snapshot *right,
                        const struct savepoint_diff_options *options, struct savepoint_error *error);
 
+/* The hashes of a snapshot, as savepoint_hashes_open() makes them of a session's: every page is decoded. */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_archive_hashes(struct savepoint_archive *archive, struct savepoint_hashes **hashes,
+                         const struct savepoint_snapshot *snapshot, struct savepoint_error *error);
+
 /* Copies the first metadata value of `type` to `buffer` and its size to `value_bytes`. With capacity 0 only
  * the size is told (`buffer` may be NULL); a smaller capacity than the value gives LIMIT. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
