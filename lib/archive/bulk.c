@@ -74,8 +74,8 @@ static bool is_zero(const uint8_t *memory)
 /* A page without a record is zeros. Memory that is zero already is left untouched: it may not even be there. */
 static void make_zero(const struct svp_bulk_part *part, uint64_t page, const struct svp_hash *zero_hash)
 {
-    uint8_t *memory = part->memory + page * SVP_PAGE_BYTES;
-    if (!part->blank && !is_zero(memory)) {
+    uint8_t *memory = svp_bulk_place(part, page);
+    if (!svp_bulk_blank(part, page) && !is_zero(memory)) {
         part->pages[page].touched = true;
         memset(memory, 0, SVP_PAGE_BYTES);
     }

@@ -14,13 +14,22 @@ struct svp_bulk_page {
 struct svp_bulk_part {              /* pages of one region */
     const struct svp_page_map *map; /* where their wanted versions are */
     const struct svp_pageset *wanted;
-    uint8_t *memory;             /* page i is at memory + i * 4096 */
     struct svp_bulk_page *pages; /* page i at [i] */
-    bool blank;                  /* all of the memory is zeros, and most likely not there yet */
-    uint8_t *twin;               /* another place for the pages... */
-    const struct svp_pageset
-        *twin_blank; /* ...where these are zeros: they are copied there while they are in the cache */
+    uint8_t *memory;             /* page i is at memory + i * 4096 */
+    bool blank;                  /* all of that is zeros, and most likely not there yet */
+    uint8_t *other;              /* but these pages are at other + i * 4096, where they are zeros and not there yet */
+    const struct svp_pageset *others;
 };
+
+static inline uint8_t *svp_bulk_place(const struct svp_bulk_part *part, uint64_t page)
+{
+    return (svp_pageset_has(part->others, page) ? part->other : part->memory) + page * SVP_PAGE_BYTES;
+}
+
+static inline bool svp_bulk_blank(const struct svp_bulk_part *part, uint64_t page)
+{
+    return part->blank || svp_pageset_has(part->others, page);
+}
 
 struct svp_bulk_team {
     unsigned workers; /* threads, the caller's among them; 1 or more */
@@ -31,7 +40,7 @@ struct svp_bulk_team {
 };
 
 /* Brings all wanted pages to their wanted versions and verifies them. After a failure the memory of those that are
- * `touched` holds anything, and so does their twin where that was blank; the rest is as it was. */
+ * `touched` holds anything; the rest is as it was. */
 enum savepoint_status
 svp_bulk_decode(const struct svp_source *source, const struct svp_bulk_part *parts, size_t part_count,
                 const struct svp_bulk_team *team, struct savepoint_error *error);

@@ -153,7 +153,7 @@ static enum savepoint_status meet(struct svp_chains *chains, const struct svp_ca
     const struct svp_bulk_part *part = chains->part;
     if (svp_page_map_get(part->map, top->page) == top->wanted) {
         chains->done_pages++;
-        const uint8_t *memory = part->memory + top->page * SVP_PAGE_BYTES;
+        const uint8_t *memory = svp_bulk_place(part, top->page);
         if (svp_pages_check(&cached->pages, slot, memory, &part->pages[top->page].origin.hash) != SVP_GOOD) {
             return damaged(chains, top->wanted, top->page, "is not what was stored");
         }
@@ -181,7 +181,7 @@ undo(struct svp_chains *chains, const struct svp_cached_pages **cached, uint64_t
     }
     part->pages[page].touched = true;
     uint32_t bytes = pages->unpacked_bytes / pages->count + 1;
-    pages->coder->decode(part->memory + page * SVP_PAGE_BYTES, &pages->slots[slot], (*cached)->unpacked.bytes);
+    pages->coder->decode(svp_bulk_place(part, page), &pages->slots[slot], (*cached)->unpacked.bytes);
     origin->links -= origin->links > 0;
     origin->delta_bytes -= origin->delta_bytes < bytes ? origin->delta_bytes : bytes;
     return SAVEPOINT_OK;
@@ -238,13 +238,10 @@ static enum savepoint_status finish(struct svp_chains *chains, const struct svp_
 {
     const struct svp_bulk_part *part = chains->part;
     struct svp_bulk_page *state = &part->pages[step->page];
-    const uint8_t *memory = part->memory + step->page * SVP_PAGE_BYTES;
     chains->done_pages++;
-    if (svp_pages_check(&chains->batch->pages, slot, memory, &state->origin.hash) != SVP_GOOD) {
+    if (svp_pages_check(&chains->batch->pages, slot, svp_bulk_place(part, step->page), &state->origin.hash) !=
+        SVP_GOOD) {
         return damaged(chains, step->record_offset, step->page, "decodes to other bytes than were stored");
-    }
-    if (state->touched && part->twin_blank != NULL && svp_pageset_has(part->twin_blank, step->page)) {
-        memcpy(part->twin + step->page * SVP_PAGE_BYTES, memory, SVP_PAGE_BYTES);
     }
     return SAVEPOINT_OK;
 }
@@ -260,9 +257,9 @@ apply_step(struct svp_chains *chains, const struct svp_chains_step *step, const 
     if (slot < 0) {
         return damaged(chains, step->record_offset, step->page, "is not where its index says");
     }
-    if (unpacked != NULL && !(part->blank && pages->coder->id == SVP_CODER_ZERO)) {
+    if (unpacked != NULL && !(svp_bulk_blank(part, step->page) && pages->coder->id == SVP_CODER_ZERO)) {
         part->pages[step->page].touched = true;
-        pages->coder->decode(part->memory + step->page * SVP_PAGE_BYTES, &pages->slots[slot], unpacked);
+        pages->coder->decode(svp_bulk_place(part, step->page), &pages->slots[slot], unpacked);
     }
     if (pages->coder->has_base) {
         origin->delta_bytes += pages->unpacked_bytes / pages->count + 1;
@@ -276,22 +273,6 @@ apply_step(struct svp_chains *chains, const struct svp_chains_step *step, const 
     return last ? finish(chains, step, (uint32_t)slot) : SAVEPOINT_OK;
 }
 
-/* Makes memory resident that a run of pages is about to be written to: in one step, and not long before. */
-static void expect_run(const struct svp_bulk_part *part, uint64_t page, size_t pages)
-{
-    const size_t bytes = pages * SVP_PAGE_BYTES;
-    bool twin_blank = part->twin_blank != NULL;
-    for (size_t i = 0; twin_blank && i < pages; i++) {
-        twin_blank = svp_pageset_has(part->twin_blank, page + i);
-    }
-    if (part->blank) {
-        svp_vm_populate((uintptr_t)part->memory + page * SVP_PAGE_BYTES, bytes);
-    }
-    if (twin_blank) {
-        svp_vm_populate((uintptr_t)part->twin + page * SVP_PAGE_BYTES, bytes);
-    }
-}
-
 /* Where the payload of the record just loaded can be unpacked to at once: it is a run of whole pages, all of which are
  * wanted (`steps` of them). NULL: it cannot. */
 static uint8_t *place_of_run(const struct svp_chains *chains, const struct svp_chains_step *first, size_t steps)
@@ -301,18 +282,22 @@ static uint8_t *place_of_run(const struct svp_chains *chains, const struct svp_c
     uint64_t last = pages->pages[pages->count - 1];
     bool run = pages->coder->verbatim && pages->count == steps && last - pages->pages[0] + 1 == steps &&
                last < part->wanted->pages;
+    uint8_t *start = run ? svp_bulk_place(part, pages->pages[0]) : NULL;
     for (size_t i = 0; run && i < steps; i++) {
         run = svp_pageset_has(part->wanted, pages->pages[0] + i) &&
+              svp_bulk_place(part, pages->pages[i]) == start + i * SVP_PAGE_BYTES &&
               find_slot(chains, chains->batch, first[-(ptrdiff_t)i].page) >= 0;
     }
     if (!run) {
         return NULL;
     }
-    expect_run(part, pages->pages[0], steps);
+    if (svp_bulk_blank(part, pages->pages[0])) { /* in one step, and not long before it is filled */
+        svp_vm_populate((uintptr_t)start, steps * SVP_PAGE_BYTES);
+    }
     for (size_t i = 0; i < steps; i++) {
         part->pages[pages->pages[0] + i].touched = true;
     }
-    return part->memory + pages->pages[0] * SVP_PAGE_BYTES;
+    return start;
 }
 
 /* All steps of the oldest record left. */

@@ -7,6 +7,7 @@
 #include "os/host.h"
 #include "session/drop.h"
 #include "session/encode.h"
+#include "session/recall.h"
 #include "session/span.h"
 #include "session/ring_take.h"
 #include "session/staging.h"
@@ -296,6 +297,7 @@ static void encode_take(struct savepoint *session, struct svp_take *take)
         svp_append_abort(&session->append);
     }
     svp_table_close(&draft.table);
+    svp_recall_forget(&session->recall);
     session->rebased_since = session->ring.cursor; /* what the take has not captured has not moved since its commit */
     svp_take_encoded(session, take);
 }

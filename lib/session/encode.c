@@ -5,6 +5,7 @@
 
 #include "format/memory.h"
 #include "os/vm.h"
+#include "session/recall.h"
 #include "status.h"
 
 /* A batch is what one look at a page has to unpack, and what shares one header: whichever of these it reaches first. */
@@ -171,6 +172,10 @@ static enum savepoint_status encode_page(struct savepoint *session, struct svp_r
 {
     struct svp_changes changes;
     uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+    if (svp_pageset_has(&region->absent, page)) {
+        no_base = no_base || !svp_recall_from_archive(session, region, page);
+        svp_pageset_remove(&region->absent, page, 1);
+    }
     svp_compare(&changes, shadow, staged);
     if (changes.same && !no_base) {
         session->encoder.counts.unchanged++;

@@ -81,10 +81,15 @@ static uint16_t clamp16(uint32_t value)
     return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;
 }
 
-/* The page stands at the target now. */
+/* The page stands at the target now; in the shadow too, unless it was decoded in its place. */
 static void note_page(const struct svp_restore *restore, const struct svp_restore_part *part, uint64_t page)
 {
     const struct svp_page_origin *origin = &part->pages[page].origin;
+    if (svp_pageset_has(&part->blank, page) && part->pages[page].touched) {
+        svp_pageset_add(&part->region->absent, page, 1);
+    } else {
+        svp_pageset_remove(&part->region->absent, page, 1);
+    }
     svp_tree_update(&part->region->tree, page, &origin->hash);
     part->region->states[page] = (struct svp_page_state){
         .record_offset = svp_page_map_get(&part->map, page),

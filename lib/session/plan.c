@@ -81,13 +81,13 @@ static enum savepoint_status peek_all(struct savepoint *session, struct savepoin
 }
 
 /* What was mapped, and neither written nor taken since, can be brought back to what it is: zeros. The watch has not
- * been re-armed, so it tells of every write. */
+ * been re-armed, so it tells of every write. Not beside a ring: it goes back from the shadow, which has to hold all. */
 static enum savepoint_status
 find_blank(struct savepoint *session, struct svp_restore_part *part, struct savepoint_error *error)
 {
     struct svp_region *region = part->region;
     struct svp_pageset written = { 0 };
-    if (!region->mapped || !region->untouched) {
+    if (!region->mapped || !region->untouched || session->has_ring) {
         return SAVEPOINT_OK;
     }
     if (!svp_pageset_open(&written, region->pages)) {

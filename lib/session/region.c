@@ -14,15 +14,16 @@ static bool open_pages(struct svp_region *region, uint64_t pages)
     region->shadow = region->shadow_memory + -(uintptr_t)region->shadow_memory % SVP_PAGE_BYTES;
     region->states = svp_memory_zalloc((size_t)pages, sizeof *region->states);
     return region->shadow_memory != NULL && region->states != NULL && svp_pageset_open(&region->excluded, pages) &&
-           svp_pageset_open(&region->pending, pages) && svp_pageset_open(&region->no_base, pages) &&
-           svp_pageset_open(&region->rebased, pages) && svp_pageset_open(&region->ring_pending, pages) &&
-           svp_pageset_open(&region->precopied, pages) && svp_hot_open(&region->hot, pages) &&
-           svp_tree_open(&region->tree, pages);
+           svp_pageset_open(&region->absent, pages) && svp_pageset_open(&region->pending, pages) &&
+           svp_pageset_open(&region->no_base, pages) && svp_pageset_open(&region->rebased, pages) &&
+           svp_pageset_open(&region->ring_pending, pages) && svp_pageset_open(&region->precopied, pages) &&
+           svp_hot_open(&region->hot, pages) && svp_tree_open(&region->tree, pages);
 }
 
 static void close_pages(struct svp_region *region)
 {
     svp_pageset_close(&region->excluded);
+    svp_pageset_close(&region->absent);
     svp_pageset_close(&region->pending);
     svp_pageset_close(&region->no_base);
     svp_hot_close(&region->hot);
@@ -68,7 +69,7 @@ bool svp_region_resize(struct svp_region *region, size_t bytes)
     grown.bytes = bytes;
     grown.pages = bytes / SVP_PAGE_BYTES;
     grown.excluded = grown.pending = grown.no_base = grown.rebased = grown.ring_pending = (struct svp_pageset){ 0 };
-    grown.precopied = (struct svp_pageset){ 0 };
+    grown.precopied = grown.absent = (struct svp_pageset){ 0 };
     grown.tree = (struct svp_tree){ 0 };
     memset(&grown.hot, 0, sizeof grown.hot); /* to be learned again */
     if (!open_pages(&grown, grown.pages)) {
@@ -78,6 +79,7 @@ bool svp_region_resize(struct svp_region *region, size_t bytes)
     memcpy(grown.shadow, region->shadow, (size_t)region->pages * SVP_PAGE_BYTES);
     memcpy(grown.states, region->states, (size_t)region->pages * sizeof *region->states);
     svp_pageset_unite(&grown.excluded, &region->excluded);
+    svp_pageset_unite(&grown.absent, &region->absent);
     svp_pageset_unite(&grown.pending, &region->pending);
     svp_pageset_unite(&grown.no_base, &region->no_base);
     svp_pageset_unite(&grown.rebased, &region->rebased);

@@ -9,6 +9,7 @@
 #include "os/host.h"
 #include "session/place.h"
 #include "session/plan.h"
+#include "session/recall.h"
 #include "session/hooks.h"
 #include "session/live.h"
 #include "session/region.h"
@@ -40,11 +41,12 @@ static enum savepoint_status report_progress(void *user, uint64_t done_pages, st
  * this region and that of the snapshot have only the name in common. */
 static void note_held(struct svp_restore_part *part)
 {
-    const struct svp_region *region = part->region;
+    struct svp_region *region = part->region;
     uint64_t page = region->id == part->entry->id ? svp_pageset_next(&part->differing, 0) : SVP_PAGESET_NONE;
     for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
         const struct svp_page_state *state = &region->states[page];
-        if (!svp_pageset_has(&region->no_base, page) && !svp_pageset_has(&region->rebased, page)) {
+        if (!svp_pageset_has(&region->no_base, page) && !svp_pageset_has(&region->rebased, page) &&
+            svp_recall_from_memory(region, page)) {
             part->pages[page].held = state->record_offset;
             part->pages[page].origin = (struct svp_page_origin){ .links = state->links,
                                                                  .delta_bytes = state->delta_bytes,
@@ -54,7 +56,8 @@ static void note_held(struct svp_restore_part *part)
 }
 
 /* Decodes and verifies every differing page into the shadow, where it has to be in the end: no memory is needed
- * beside it, and live memory stays as it is, but for blank pages, which can be made blank again. */
+ * beside it, and live memory stays as it is. Blank pages are decoded in their place, and made blank again should this
+ * fail. */
 static enum savepoint_status
 decode_all(struct savepoint *session, struct svp_restore *restore, struct savepoint_error *error)
 {
@@ -70,11 +73,11 @@ decode_all(struct savepoint *session, struct svp_restore *restore, struct savepo
         parts[i] = (struct svp_bulk_part){
             .map = &part->map,
             .wanted = &part->differing,
-            .memory = part->region->shadow,
             .pages = part->pages,
+            .memory = part->region->shadow,
             .blank = part->region->untouched,
-            .twin = part->region->base,
-            .twin_blank = &part->blank,
+            .other = part->region->base,
+            .others = &part->blank,
         };
         part->region->untouched = false;
     }
@@ -181,7 +184,8 @@ run_restore(struct savepoint *session, struct svp_restore *restore, struct savep
     }
     uint8_t *kept = NULL;
     restore->told_ns = svp_host_monotonic_ns();
-    status = svp_rewind_keep(session, restore, &kept, error);
+    status = svp_recall_open(session, error);
+    status = status == SAVEPOINT_OK ? svp_rewind_keep(session, restore, &kept, error) : status;
     status = status == SAVEPOINT_OK ? decode_all(session, restore, error) : status;
     svp_rewind_log(session, restore, kept, status != SAVEPOINT_OK);
     if (status == SAVEPOINT_OK) { /* the last moment to stop */

@@ -12,6 +12,7 @@
 #include "session/encoded.h"
 #include "options.h"
 #include "session/live.h"
+#include "session/recall.h"
 #include "session/region.h"
 #include "session/ring_list.h"
 #include "session/staging.h"
@@ -218,6 +219,7 @@ static void free_session(struct savepoint *session)
     svp_memory_free(session->results);
     svp_memory_free(session->runs);
     svp_encode_close(&session->encoder);
+    svp_recall_close(&session->recall);
     svp_staging_free(session->staging.spare);
     svp_drop_close(&session->drops);
     svp_ring_close(&session->ring);

@@ -82,7 +82,8 @@ struct svp_region {
 
     /* encoder */
     uint8_t *shadow_memory;
-    uint8_t *shadow; /* in it, at a page boundary */
+    uint8_t *shadow;           /* in it, at a page boundary */
+    struct svp_pageset absent; /* what the shadow does not hold: pages restored into new memory (recall.h) */
     struct svp_page_state *states;
     struct svp_tree tree;
 };
@@ -199,6 +200,12 @@ struct svp_encoder { /* batches being filled */
     struct svp_counts counts;
 };
 
+struct svp_recall { /* of the archive as it was when pages became absent */
+    bool open;
+    struct svp_source source;
+    struct svp_reader reader;
+};
+
 struct svp_autosave { /* what savepoint_autosave asked for, and when the next one is due */
     struct savepoint_autosave_options options;
     char label[SAVEPOINT_LABEL_BYTES]; /* where options.label points, unless it is NULL */
@@ -286,6 +293,7 @@ struct savepoint {
     struct svp_append append; /* but for its output */
     struct svp_history history;
     struct svp_encoder encoder;
+    struct svp_recall recall;
     struct svp_drops drops;
     struct svp_ring ring;
     struct svp_ring_history ring_history;
