@@ -7,19 +7,18 @@
 #include "session/staging.h"
 #include "session/store.h"
 
-/* A round pays as long as it leaves at most so much of what there was. */
-enum { ROUNDS_MAX = 16, SHRINK_PERCENT = 70 };
-enum { MEASURED_PAGES_MIN = 64 };
+/* A round pays where the next one finds at most so much of what it found; one that does not may have been held up. */
+enum { ROUNDS_MAX = 16, STALLED_MAX = 2, SHRINK_PERCENT = 70 };
+enum { METERED_PAGES = 64 };
 /* Between the rounds that keep the rest small: so many times as long as one takes, and within these bounds. */
 enum { REST_ROUNDS = 4 };
 #define REST_NS_MIN UINT64_C(100000)
 #define REST_NS_MAX UINT64_C(50000000)
 
 struct round {
-    uint64_t began_ns, collected_ns;
-    uint64_t pages;      /* that a stop now would have to copy */
-    uint64_t todo_pages; /* of them, those that the round copies */
-    bool whole;          /* all of the memory is there */
+    uint64_t began_ns;
+    uint64_t pages; /* that a stop now would have to copy */
+    bool whole;     /* all of the memory is there */
 };
 
 /* Its watch tells while the program runs, and system calls that write into it have not been promised to work. */
@@ -37,7 +36,6 @@ static void choose_pages(const struct savepoint *session, struct svp_stored *par
     svp_pageset_subtract(&part->todo, &region->excluded);
     if (is_copied(region)) {
         svp_pageset_subtract(&part->todo, &region->precopied);
-        round->todo_pages += svp_pageset_count(&part->todo);
         round->pages += svp_pageset_count(&part->todo);
     } else {
         round->pages += region->arms_memory ? svp_pageset_count(&part->todo) : region->pages;
@@ -88,11 +86,25 @@ static bool begin_copying(struct savepoint *session, struct svp_store *store)
     return stays;
 }
 
+/* What a page costs where nothing comes between: the least of a round, as other threads only add to it. */
+struct meter {
+    uint64_t began_ns;
+    uint64_t page_ns; /* 0: not known */
+};
+
+static void read_meter(struct meter *meter)
+{
+    const uint64_t now_ns = svp_host_monotonic_ns();
+    const uint64_t page_ns = (now_ns - meter->began_ns) / METERED_PAGES + 1;
+    meter->page_ns = meter->page_ns == 0 || page_ns < meter->page_ns ? page_ns : meter->page_ns;
+    meter->began_ns = now_ns;
+}
+
 /* False: the worker is to leave; where it stands tells what it has not copied. */
 static bool copy_pages(struct savepoint *session, struct svp_store *store)
 {
     struct svp_live *live = session->live;
-    const uint64_t began = svp_host_monotonic_ns();
+    struct meter meter = { .began_ns = svp_host_monotonic_ns() };
     uint64_t copied = 0;
     bool stays = true;
     for (size_t i = 0; stays && i < store->part_count; i++) {
@@ -102,14 +114,13 @@ static bool copy_pages(struct savepoint *session, struct svp_store *store)
             svp_copy_live(svp_store_page(store, part, page), part->region->base + page * SVP_PAGE_BYTES,
                           SVP_PAGE_BYTES);
             atomic_store_explicit(&store->position, svp_store_position(i, page + 1), memory_order_release);
-            copied++;
+            if (++copied % METERED_PAGES == 0) {
+                read_meter(&meter);
+            }
             stays = !atomic_load_explicit(&store->leave, memory_order_relaxed);
         }
     }
-    if (copied >= MEASURED_PAGES_MIN) {
-        const uint64_t page_ns = (svp_host_monotonic_ns() - began) / copied;
-        live->page_ns = page_ns > 0 ? page_ns : 1;
-    }
+    live->page_ns = meter.page_ns > 0 ? meter.page_ns : live->page_ns;
     svp_mutex_lock(session->mutex);
     session->statistics.live_pages_precopied += copied;
     if (!atomic_load(&store->leave)) {
@@ -156,43 +167,61 @@ static uint64_t rest_ns(const struct round *round, uint64_t written_ns, uint64_t
     return ns > least ? ns : least;
 }
 
+/* What the rounds of one capture have come to. */
+struct course {
+    unsigned rounds, stalled; /* the last of them that did not pay */
+    uint64_t least_pages;     /* that one has found */
+    uint64_t collected_ns;    /* the one before */
+    bool room;                /* for all pages in the store */
+    bool announced;
+};
+
+/* No number of rounds will make it fit. */
+static bool is_hopeless(struct course *course, const struct round *round)
+{
+    const bool shrinks = course->rounds == 0 || round->pages * 100 < course->least_pages * SHRINK_PERCENT;
+    course->rounds++;
+    course->stalled = shrinks ? 0 : course->stalled + 1;
+    course->least_pages = shrinks ? round->pages : course->least_pages;
+    return !round->whole || !course->room || course->stalled == STALLED_MAX || course->rounds == ROUNDS_MAX;
+}
+
+/* One round; false: there is to be no other. */
+static bool run_round(struct savepoint *session, struct svp_store *store, struct course *course)
+{
+    struct round round = { .began_ns = svp_host_monotonic_ns() };
+    if (!find_pages(session, store, &round)) {
+        return false;
+    }
+    const uint64_t now_ns = svp_host_monotonic_ns();
+    const uint64_t written_ns = now_ns - course->collected_ns;
+    const uint64_t budget_pages = store->budget_ns / session->live->page_ns;
+    const bool fits = round.pages <= budget_pages;
+    const bool hopeless = !fits && !course->announced && is_hopeless(course, &round);
+    course->collected_ns = now_ns;
+    if (hopeless && store->policy == SAVEPOINT_LIVE_GIVE_UP) {
+        svp_live_fail(session, store, round.pages);
+        return false;
+    }
+    if (round.whole) {
+        course->room = svp_store_place(session, store);
+        if (!begin_copying(session, store) || !copy_pages(session, store)) {
+            return false;
+        }
+    }
+    if (!course->announced && (fits || hopeless)) {
+        announce(session, store, fits, fits ? budget_pages : round.pages);
+        course->announced = true;
+    }
+    if (course->announced) {
+        rest(session, store, hopeless ? UINT64_MAX : rest_ns(&round, written_ns, budget_pages));
+    }
+    return !hopeless;
+}
+
 void svp_precopy(struct savepoint *session, struct svp_store *store)
 {
-    struct svp_live *live = session->live;
-    uint64_t pages_before = 0, collected_before_ns = svp_host_monotonic_ns();
-    bool announced = false, room = true;
-    for (unsigned number = 1;; number++) {
-        struct round round = { .began_ns = svp_host_monotonic_ns() };
-        if (!find_pages(session, store, &round)) {
-            return;
-        }
-        round.collected_ns = svp_host_monotonic_ns();
-        const uint64_t budget_pages = store->budget_ns / live->page_ns;
-        const bool fits = round.pages <= budget_pages;
-        const bool shrinks = number == 1 || round.pages * 100 < pages_before * SHRINK_PERCENT;
-        const bool hopeless = !announced && !fits && (!round.whole || !room || !shrinks || number == ROUNDS_MAX);
-        if (hopeless && store->policy == SAVEPOINT_LIVE_GIVE_UP) {
-            svp_live_fail(session, store, round.pages);
-            return;
-        }
-        if (hopeless || (fits && !announced)) {
-            announce(session, store, fits, fits ? budget_pages : round.pages);
-            announced = true;
-        }
-        if (round.whole) {
-            room = svp_store_place(session, store);
-            if (!begin_copying(session, store) || !copy_pages(session, store)) {
-                return;
-            }
-        }
-        if (hopeless) {
-            rest(session, store, UINT64_MAX);
-            return;
-        }
-        if (announced) {
-            rest(session, store, rest_ns(&round, round.collected_ns - collected_before_ns, budget_pages));
-        }
-        pages_before = round.pages;
-        collected_before_ns = round.collected_ns;
+    struct course course = { .collected_ns = svp_host_monotonic_ns(), .room = true };
+    while (run_round(session, store, &course)) {
     }
 }

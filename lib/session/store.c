@@ -5,7 +5,7 @@
 #include "os/vm.h"
 
 /* A slab is address space until it is used; a quarter of the budget stays for the chunks of the stop. */
-enum { SLAB_PAGES = 1024, BUDGET_SHARE = 4 };
+enum { SLAB_PAGES = 4096, BUDGET_SHARE = 4 };
 
 static bool open_part(struct svp_stored *part, struct svp_region *region)
 {
@@ -62,6 +62,12 @@ void svp_store_close(struct savepoint *session, struct svp_store *store)
     svp_memory_free(store);
 }
 
+uint8_t *svp_store_page(const struct svp_store *store, const struct svp_stored *part, uint64_t page)
+{
+    uint32_t slot = part->slots[page] - 1;
+    return store->slabs[slot / SLAB_PAGES] + (size_t)(slot % SLAB_PAGES) * SVP_PAGE_BYTES;
+}
+
 static bool add_slab(struct svp_store *store)
 {
     void *grown = svp_memory_resize(store->slabs, store->slab_count + 1, sizeof *store->slabs);
@@ -73,6 +79,7 @@ static bool add_slab(struct svp_store *store)
     if (slab == NULL) {
         return false;
     }
+    svp_vm_prefer_large_pages((uintptr_t)slab, (size_t)SLAB_PAGES * SVP_PAGE_BYTES);
     store->slabs[store->slab_count++] = slab;
     return true;
 }
@@ -85,12 +92,13 @@ static uint64_t count_room(const struct savepoint *session)
     return used < budget ? (budget - used) / SVP_PAGE_BYTES : 0;
 }
 
-/* One more slot for the page; false: there is none. */
+/* One more slot for the page, touched, as that costs more than the copy; false: there is none. */
 static bool give_slot(struct svp_store *store, struct svp_stored *part, uint64_t page)
 {
     bool enough = store->used_slots < store->slab_count * SLAB_PAGES || add_slab(store);
     if (enough) {
         part->slots[page] = ++store->used_slots;
+        *svp_store_page(store, part, page) = 0;
     }
     return enough;
 }
@@ -121,12 +129,6 @@ bool svp_store_place(struct savepoint *session, struct svp_store *store)
     }
     svp_mutex_unlock(session->mutex);
     return all;
-}
-
-uint8_t *svp_store_page(const struct svp_store *store, const struct svp_stored *part, uint64_t page)
-{
-    uint32_t slot = part->slots[page] - 1;
-    return store->slabs[slot / SLAB_PAGES] + (size_t)(slot % SLAB_PAGES) * SVP_PAGE_BYTES;
 }
 
 void svp_store_end(struct svp_store *store)

@@ -268,9 +268,11 @@ CHECK_TEST(live, the_stop_comes_in_the_middle_of_the_copying)
     atomic_store(&goes_on, false);
     live_open(&world, "middle.svp", PAGES, NULL);
     if (live_copies(&world)) {
-        live_fill(&world, 0, PAGES);
-        live_when_copied(&world, PAGES / 2 - 1, stop_at_half);
         CHECK_OK(live_begin(&world, minute_ns, SAVEPOINT_LIVE_ACCEPT));
+        live_wait_copied(&world, PAGES);
+        live_wait_wanted(&world);
+        live_when_copied(&world, PAGES / 2 - 1, stop_at_half); /* by a round that keeps the rest small */
+        live_fill(&world, 0, PAGES);
         while (!atomic_load(&at_half)) {
             usleep(100);
         }
