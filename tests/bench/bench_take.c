@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "harness.h"
+#include "live.h"
 #include "peers.h"
 #include "raw.h"
 #include "tracking.h"
@@ -357,6 +358,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         run_case(&bench, &cases[i]);
     }
+    live_run(&bench);
     tracking_run(&bench);
     bench_end(&bench);
     return 0;
