@@ -133,10 +133,15 @@ static enum savepoint_status match_regions(struct load *load)
 static bool
 is_held(const struct load *load, const struct svp_region *region, const struct svp_page_map *map, uint64_t page)
 {
-    return load->archive == NULL && region->id == map->region_id && !svp_pageset_has(&region->pending, page) &&
-           !svp_pageset_has(&region->no_base, page) && !svp_pageset_has(&region->rebased, page) &&
-           !svp_pageset_has(&region->excluded, page) &&
-           region->states[page].record_offset == svp_page_map_get(map, page);
+    if (load->archive != NULL || region->id != map->region_id ||
+        region->states[page].record_offset != svp_page_map_get(map, page)) {
+        return false;
+    }
+    svp_mutex_lock(load->session->mutex); /* a LIVE snapshot may be on its way */
+    const bool moved = svp_pageset_has(&region->pending, page) || svp_pageset_has(&region->no_base, page) ||
+                       svp_pageset_has(&region->rebased, page);
+    svp_mutex_unlock(load->session->mutex);
+    return !moved && !svp_pageset_has(&region->excluded, page);
 }
 
 /* Where the next page of the region goes; NULL: no memory. */

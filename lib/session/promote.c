@@ -86,9 +86,12 @@ find_pages(const struct promotion *promotion, struct svp_visit_region *visited, 
         return;
     }
     if (first) {
+        svp_mutex_lock(
+            promotion->session->mutex); /* a LIVE snapshot may be on its way: what it adds is not in the shadow */
         svp_pageset_unite(&visited->moved, &region->pending);
         svp_pageset_unite(&visited->moved, &region->no_base);
         svp_pageset_unite(&visited->moved, &region->rebased);
+        svp_mutex_unlock(promotion->session->mutex);
         svp_pageset_unite(&visited->moved, &region->excluded);
     }
     const uint64_t before_pages =
