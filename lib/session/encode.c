@@ -186,14 +186,20 @@ static enum savepoint_status encode_page(struct savepoint *session, struct svp_r
     return status;
 }
 
-/* The shadow has moved since the page was stored, but the ring may still know what it was. */
+/* A page of the memory, whose base is not the shadow, is logged by the ring and moves there all the same. */
+static void move_rebased(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged)
+{
+    struct svp_changes changes;
+    svp_compare(&changes, region->shadow + page * SVP_PAGE_BYTES, staged);
+    move_shadow(session, region, page, staged, &changes);
+}
+
+/* The shadow, as staged, has moved since the page was stored, but the ring may still know what it was. */
 static enum savepoint_status encode_rebased(struct savepoint *session, struct svp_region *region, uint64_t page,
                                             const uint8_t *staged, struct savepoint_error *error)
 {
     struct svp_changes changes;
     uint8_t base[SVP_PAGE_BYTES];
-    svp_compare(&changes, region->shadow + page * SVP_PAGE_BYTES, staged);
-    move_shadow(session, region, page, staged, &changes);
     memcpy(base, staged, sizeof base);
     bool known = svp_ring_rewind_page(&session->ring, region->ring_id, page, session->rebased_since, base);
     svp_compare(&changes, base, staged);
@@ -238,6 +244,9 @@ svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struc
         bool no_base = (chunk->no_base >> i & 1) != 0;
         bool rebased = !no_base && (chunk->rebased >> i & 1) != 0;
         uint64_t unchanged = session->encoder.counts.unchanged;
+        if (rebased && chunk != session->from_shadow) {
+            move_rebased(session, chunk->region, chunk->pages[i], staged);
+        }
         status = rebased ? encode_rebased(session, chunk->region, chunk->pages[i], staged, error)
                          : encode_page(session, chunk->region, chunk->pages[i], staged, no_base, error);
         if (chunk != session->from_shadow) {
