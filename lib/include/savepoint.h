@@ -346,11 +346,11 @@ struct savepoint_take_options {
  * savepoint_stop_wanted() says so, and the next savepoint_tick(), at a point where no thread writes, captures the state
  * as it is there: with one look at the watch and those last pages. `live_policy` is for programs that write faster than
  * they are copied. Copies take up to three quarters of `staging_bytes`; where that is full the stop has to copy the
- * rest. Until the tick other takes go on as ever, and the regions have to stay readable. What changes regions, restores
- * or closes gives the snapshot up, as savepoint_cancel() with ticket 0 does: the next tick returns CANCELLED. Nothing
- * is lost by that, or by any failure: the pages go into the next take. While one is being prepared another is BUSY. A
- * region whose watch arms nothing (`compare`) or cannot look while threads write, or of which a part was prepared for
- * system calls meanwhile under a watch that needs that, is left to the stop. INVALID for a ring. */
+ * rest. Until the tick other takes go on as ever, and the regions have to stay readable. What changes regions,
+ * restores, loads or closes gives the snapshot up, as savepoint_cancel() with ticket 0 does: the next tick returns
+ * CANCELLED. Nothing is lost by that, or by any failure: the pages go into the next take. While one is being prepared
+ * another is BUSY. A region whose watch arms nothing (`compare`) or cannot look while threads write, or of which a part
+ * was prepared for system calls meanwhile under a watch that needs that, is left to the stop. INVALID for a ring. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_take(struct savepoint *session, uint64_t *ticket, const struct savepoint_take_options *options,
                struct savepoint_error *error);

@@ -270,7 +270,12 @@ svp_live_end(struct savepoint *session, uint64_t *ticket, bool *autosave, struct
             *error = news;
         }
     }
-    if (status != SAVEPOINT_OK) {
+    if (status == SAVEPOINT_BUSY) { /* in a call of long work: it is ended by a tick behind that */
+        svp_mutex_lock(session->mutex);
+        live->ending = false;
+        svp_mutex_unlock(session->mutex);
+        *autosave = false;
+    } else if (status != SAVEPOINT_OK) {
         drop(session);
         atomic_store(&session->stop_wanted, false);
     }

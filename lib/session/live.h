@@ -44,7 +44,8 @@ enum savepoint_status svp_live_check_options(const struct savepoint_take_options
 /* Caller: has the take prepared, and keeps it unless an error is returned. */
 enum savepoint_status svp_live_begin(struct savepoint *session, struct svp_take *take,
                                      const struct savepoint_take_options *options, struct savepoint_error *error);
-/* Caller, while nobody writes: the stop; or the reason why there is none. `autosave`: it was one. */
+/* Caller, while nobody writes: the stop; or the reason why there is none. `autosave`: an autosave is over by that.
+ * BUSY: it stays prepared. */
 enum savepoint_status
 svp_live_end(struct savepoint *session, uint64_t *ticket, bool *autosave, struct savepoint_error *error);
 /* Caller: gives up what is being prepared, because of what is to be done now; the next tick says so. */

@@ -5,6 +5,7 @@
 #include "format/memory.h"
 #include "options.h"
 #include "session/busy.h"
+#include "session/live.h"
 #include "session/origin.h"
 #include "session/region.h"
 #include "session/ring_take.h"
@@ -331,6 +332,7 @@ savepoint_load(struct savepoint *session, struct savepoint_snapshot *snapshot, c
     status = status == SAVEPOINT_OK ? check_arguments(session, path, expression, &load.options, error) : status;
     status = status == SAVEPOINT_OK ? svp_busy_begin(session, "load", error) : status;
     if (status == SAVEPOINT_OK) {
+        svp_live_give_up(session, "load");
         status = run(&load, &loaded, path, expression);
         close_load(&load);
         svp_busy_end(session);

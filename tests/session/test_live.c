@@ -1,7 +1,6 @@
 /* test_live.c - LIVE snapshots: what they hold is the state at the stop, whatever was written while they were prepared
  */
 #define _DEFAULT_SOURCE
-#include <errno.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -214,6 +213,52 @@ CHECK_TEST(live, beside_a_ring)
     live_close(&world);
 }
 
+static unsigned ticks_meanwhile;
+
+static int tick_meanwhile(void *user, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct world *world = user;
+    ticks_meanwhile++;
+    (void)done_bytes;
+    (void)total_bytes;
+    CHECK_EQ(savepoint_stop_wanted(world->session), 1);
+    CHECK_STATUS(savepoint_tick(world->session, NULL, NULL), SAVEPOINT_BUSY);
+    return 0;
+}
+
+/* Long work refuses the stop, which comes behind it; work that moves the shadow gives the snapshot up. */
+CHECK_TEST(live, beside_promote_and_load)
+{
+    struct world world;
+    const struct live_options options = { .ring_bytes = 1 << 20 };
+    struct savepoint_take_options take = SAVEPOINT_TAKE_OPTIONS_INIT;
+    struct savepoint_promote_options promote = SAVEPOINT_PROMOTE_OPTIONS_INIT;
+    struct savepoint_snapshot marked, promoted;
+    uint64_t ticket = 0;
+    live_open(&world, "promote.svp", PAGES, &options);
+    take.history = SAVEPOINT_RING;
+    live_fill(&world, 0, PAGES / 2);
+    CHECK_OK(savepoint_take(world.session, &ticket, &take, NULL));
+    CHECK_OK(savepoint_wait(world.session, ticket, &marked, NULL));
+    history_add(&world.history, &marked, world.memory);
+    live_fill(&world, LATER, LATER);
+    CHECK_OK(live_begin(&world, 0, SAVEPOINT_LIVE_ACCEPT));
+    live_wait_wanted(&world);
+    promote.progress = tick_meanwhile;
+    promote.progress_user = &world;
+    CHECK_OK(savepoint_promote(world.session, &promoted, &marked.id, NULL, &promote, NULL));
+    CHECK(ticks_meanwhile > 0);
+    world.history.moments[0].id = promoted.id;
+    live_fill(&world, 2 * LATER, LATER);
+    live_end(&world);
+    live_fill(&world, 0, PAGES);
+    CHECK_OK(live_begin(&world, 0, SAVEPOINT_LIVE_ACCEPT));
+    CHECK_OK(savepoint_load(world.session, NULL, NULL, "HEAD", NULL, NULL));
+    CHECK_STATUS(savepoint_tick(world.session, NULL, NULL), SAVEPOINT_CANCELLED);
+    world_take(&world, SAVEPOINT_SYNC);
+    live_close(&world);
+}
+
 /* ---- a program that writes too fast */
 
 static void write_again(struct world *world, size_t page)
@@ -287,82 +332,5 @@ CHECK_TEST(live, the_stop_comes_in_the_middle_of_the_copying)
         world.history.moments[0].id = snapshot.id;
     }
     world_take(&world, SAVEPOINT_SYNC);
-    live_close(&world);
-}
-
-/* ---- memory */
-
-/* A store that is full, and a stop that does not fit the budget either. */
-CHECK_TEST(live, a_small_budget_of_memory)
-{
-    const uint64_t budgets[] = { 1, 64 * PAGE_BYTES, 300 * PAGE_BYTES };
-    for (size_t i = 0; i < sizeof budgets / sizeof budgets[0]; i++) {
-        struct world world;
-        const struct live_options options = { .staging_bytes = budgets[i] };
-        live_open(&world, "small.svp", PAGES, &options);
-        for (size_t turn = 0; turn < 3; turn++) {
-            live_fill(&world, 0, PAGES);
-            CHECK_OK(live_begin(&world, 1, SAVEPOINT_LIVE_ACCEPT));
-            live_wait_wanted(&world);
-            live_fill(&world, turn, LATER);
-            live_end(&world);
-        }
-        CHECK(live_statistics(&world).live_pages_precopied <= budgets[i] / PAGE_BYTES * 3 * 3 || i == 2);
-        live_close(&world);
-    }
-}
-
-/* The Nth allocation fails, and with it all later ones or only that one: what comes of it is an error or a snapshot. */
-CHECK_TEST(live, no_memory)
-{
-    struct world world;
-    size_t failed = 0;
-    live_open(&world, "memory.svp", PAGES, NULL);
-    world_take(&world, SAVEPOINT_SYNC);
-    for (uint64_t number = 1; number < 400; number++) {
-        struct savepoint_snapshot snapshot;
-        uint64_t ticket = 0;
-        live_fill(&world, number % 100, LATER);
-        fault_arm(FAULT_MEMORY, (number + 1) / 2, number % 2 == 0, ENOMEM);
-        enum savepoint_status status = live_begin(&world, 1, SAVEPOINT_LIVE_ACCEPT);
-        if (status == SAVEPOINT_OK) {
-            live_wait_wanted(&world);
-            status = savepoint_tick(world.session, &ticket, NULL);
-        }
-        if (status == SAVEPOINT_OK) {
-            status = savepoint_wait(world.session, ticket, &snapshot, NULL);
-        }
-        const uint64_t hits = fault_hits(FAULT_MEMORY);
-        fault_disarm();
-        CHECK_MSG(status == SAVEPOINT_OK || status == SAVEPOINT_NO_MEMORY, "%s", savepoint_status_name(status));
-        failed += status != SAVEPOINT_OK;
-        if (status == SAVEPOINT_OK) {
-            history_add(&world.history, &snapshot, world.memory);
-        }
-        if (hits == 0) {
-            break;
-        }
-        CHECK_OK(savepoint_tick(world.session, NULL, NULL));
-    }
-    CHECK_MSG(failed > 5, "%zu", failed);
-    world_take(&world, SAVEPOINT_SYNC);
-    live_close(&world);
-}
-
-CHECK_TEST(live, the_disk_is_full)
-{
-    struct world world;
-    uint64_t ticket = 0;
-    live_open(&world, "full.svp", PAGES, NULL);
-    live_fill(&world, 0, PAGES);
-    CHECK_OK(live_begin(&world, 0, SAVEPOINT_LIVE_ACCEPT));
-    live_wait_copied(&world, PAGES);
-    live_wait_wanted(&world);
-    fault_arm(FAULT_WRITE, 1, false, ENOSPC);
-    CHECK_OK(savepoint_tick(world.session, &ticket, NULL));
-    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_NO_SPACE);
-    fault_disarm();
-    CHECK_OK(live_begin(&world, 0, SAVEPOINT_LIVE_ACCEPT));
-    CHECK_EQ(live_end(&world).changed_pages, PAGES);
     live_close(&world);
 }

@@ -1,0 +1,83 @@
+/* test_live_fails.c - LIVE snapshots without the memory or the room that they want: nothing is lost */
+#define _DEFAULT_SOURCE
+#include <errno.h>
+
+#include "fault.h"
+#include "live_world.h"
+
+enum { PAGES = 256, LATER = 40 };
+
+/* A store that is full, and a stop that does not fit the budget either. */
+CHECK_TEST(live_fails, a_small_budget_of_memory)
+{
+    const uint64_t budgets[] = { 1, 64 * PAGE_BYTES, 300 * PAGE_BYTES };
+    for (size_t i = 0; i < sizeof budgets / sizeof budgets[0]; i++) {
+        struct world world;
+        const struct live_options options = { .staging_bytes = budgets[i] };
+        live_open(&world, "small.svp", PAGES, &options);
+        for (size_t turn = 0; turn < 3; turn++) {
+            live_fill(&world, 0, PAGES);
+            CHECK_OK(live_begin(&world, 1, SAVEPOINT_LIVE_ACCEPT));
+            live_wait_wanted(&world);
+            live_fill(&world, turn, LATER);
+            live_end(&world);
+        }
+        CHECK(live_statistics(&world).live_pages_precopied <= budgets[i] / PAGE_BYTES * 3 * 3 || i == 2);
+        live_close(&world);
+    }
+}
+
+/* The Nth allocation fails, and with it all later ones or only that one: what comes of it is an error or a snapshot. */
+CHECK_TEST(live_fails, no_memory)
+{
+    struct world world;
+    size_t failed = 0;
+    live_open(&world, "memory.svp", PAGES, NULL);
+    world_take(&world, SAVEPOINT_SYNC);
+    for (uint64_t number = 1; number < 400; number++) {
+        struct savepoint_snapshot snapshot;
+        uint64_t ticket = 0;
+        live_fill(&world, number % 100, LATER);
+        fault_arm(FAULT_MEMORY, (number + 1) / 2, number % 2 == 0, ENOMEM);
+        enum savepoint_status status = live_begin(&world, 1, SAVEPOINT_LIVE_ACCEPT);
+        if (status == SAVEPOINT_OK) {
+            live_wait_wanted(&world);
+            status = savepoint_tick(world.session, &ticket, NULL);
+        }
+        if (status == SAVEPOINT_OK) {
+            status = savepoint_wait(world.session, ticket, &snapshot, NULL);
+        }
+        const uint64_t hits = fault_hits(FAULT_MEMORY);
+        fault_disarm();
+        CHECK_MSG(status == SAVEPOINT_OK || status == SAVEPOINT_NO_MEMORY, "%s", savepoint_status_name(status));
+        failed += status != SAVEPOINT_OK;
+        if (status == SAVEPOINT_OK) {
+            history_add(&world.history, &snapshot, world.memory);
+        }
+        if (hits == 0) {
+            break;
+        }
+        CHECK_OK(savepoint_tick(world.session, NULL, NULL));
+    }
+    CHECK_MSG(failed > 5, "%zu", failed);
+    world_take(&world, SAVEPOINT_SYNC);
+    live_close(&world);
+}
+
+CHECK_TEST(live_fails, the_disk_is_full)
+{
+    struct world world;
+    uint64_t ticket = 0;
+    live_open(&world, "full.svp", PAGES, NULL);
+    live_fill(&world, 0, PAGES);
+    CHECK_OK(live_begin(&world, 0, SAVEPOINT_LIVE_ACCEPT));
+    live_wait_copied(&world, PAGES);
+    live_wait_wanted(&world);
+    fault_arm(FAULT_WRITE, 1, false, ENOSPC);
+    CHECK_OK(savepoint_tick(world.session, &ticket, NULL));
+    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_NO_SPACE);
+    fault_disarm();
+    CHECK_OK(live_begin(&world, 0, SAVEPOINT_LIVE_ACCEPT));
+    CHECK_EQ(live_end(&world).changed_pages, PAGES);
+    live_close(&world);
+}
