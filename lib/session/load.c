@@ -129,8 +129,8 @@ static enum savepoint_status match_regions(struct load *load)
 
 /* ---- pages */
 
-/* The shadow holds the very version that the snapshot has: the archive is the session's own, and nothing was taken of
- * the page since it was stored. */
+/* The shadow holds the very version that the snapshot has: the archive is the session's own, and the page is neither
+ * pending there nor left out, when nobody knows where it is. */
 static bool
 is_held(const struct load *load, const struct svp_region *region, const struct svp_page_map *map, uint64_t page)
 {
@@ -139,10 +139,9 @@ is_held(const struct load *load, const struct svp_region *region, const struct s
         return false;
     }
     svp_mutex_lock(load->session->mutex); /* a LIVE snapshot may be on its way */
-    const bool moved = svp_pageset_has(&region->pending, page) || svp_pageset_has(&region->no_base, page) ||
-                       svp_pageset_has(&region->rebased, page);
+    const bool pending = svp_pageset_has(&region->pending, page);
     svp_mutex_unlock(load->session->mutex);
-    return !moved && !svp_pageset_has(&region->excluded, page);
+    return !pending && !svp_pageset_has(&region->excluded, page);
 }
 
 /* Where the next page of the region goes; NULL: no memory. */

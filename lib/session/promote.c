@@ -63,36 +63,29 @@ static enum savepoint_status check_states(struct promotion *promotion)
 
 /* ---- which pages */
 
-/* The archive has the region as it was at the snapshot that the session stands on: what may differ from that is known.
- */
-static bool
-is_ours(const struct promotion *promotion, const struct svp_region *region, const struct svp_region_entry *before)
+/* The first state goes on from the snapshot that the session stands on. */
+static bool is_ours(const struct promotion *promotion)
 {
     const struct savepoint *session = promotion->session;
-    return promotion->append == &session->append && promotion->graft.base == session->history.parent &&
-           before->id == region->id;
+    return promotion->append == &session->append && promotion->graft.base == session->history.parent;
 }
 
 /* `visited->moved`, the pages in which the shadow differs from the state before, becomes those that may differ from the
- * snapshot before. */
+ * snapshot before: what the shadow has and the session's archive has not is pending there. */
 static void
 find_pages(const struct promotion *promotion, struct svp_visit_region *visited, const struct svp_region_entry *entry)
 {
     const struct svp_region *region = visited->region;
     const struct svp_region_entry *before = svp_graft_before(&promotion->graft, entry);
     const bool first = promotion->written == 0;
-    if (before == NULL || (first && !is_ours(promotion, region, before))) {
+    if (before == NULL || (first && !is_ours(promotion))) {
         svp_pageset_add(&visited->moved, 0, visited->part.pages);
         return;
     }
     if (first) {
-        svp_mutex_lock(
-            promotion->session->mutex); /* a LIVE snapshot may be on its way: what it adds is not in the shadow */
+        svp_mutex_lock(promotion->session->mutex); /* a LIVE snapshot on its way adds what is not in the shadow */
         svp_pageset_unite(&visited->moved, &region->pending);
-        svp_pageset_unite(&visited->moved, &region->no_base);
-        svp_pageset_unite(&visited->moved, &region->rebased);
         svp_mutex_unlock(promotion->session->mutex);
-        svp_pageset_unite(&visited->moved, &region->excluded);
     }
     const uint64_t before_pages =
         before->bytes / SVP_PAGE_BYTES; /* what lies behind may have left with a smaller one */

@@ -268,3 +268,56 @@ CHECK_TEST(load, a_smaller_state_between_larger_ones_is_promoted)
     CHECK_EQ(byte, 77);
     savepoint_archive_close(archive);
 }
+
+/* Zeros in the snapshot, where nothing is stored; something else in the shadow, which is left out now. */
+CHECK_TEST(load, a_page_that_is_left_out_now_comes_back_as_it_was)
+{
+    const char *path = scratch_path("out.svp");
+    const size_t page = REGION_PAGES - 1;
+    stage_open(&stage, path, RING_BYTES);
+    struct frame zeros = *stage_take(&stage, SAVEPOINT_ARCHIVE);
+    stage.memory[page * PAGE_BYTES] = 5;
+    stage_take(&stage, SAVEPOINT_ARCHIVE);
+    CHECK_OK(savepoint_exclude(stage.session, "r", page * PAGE_BYTES, PAGE_BYTES, NULL));
+    zeros.snapshot = load_id(NULL, &zeros.snapshot.id);
+    CHECK_OK(savepoint_include(stage.session, "r", page * PAGE_BYTES, PAGE_BYTES, NULL));
+    stage_check_restore(&stage, &zeros);
+    stage_close(&stage);
+}
+
+/* Nothing was taken or restored of it yet: a restore may think that it is zeros. */
+CHECK_TEST(load, into_a_mapped_region_that_is_as_it_was_mapped)
+{
+    const char *path = scratch_path("mapped.svp");
+    struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
+    struct savepoint_snapshot saves[2], loaded;
+    struct savepoint *session = NULL;
+    uint64_t random = 1;
+    file_remove(path);
+    options.ring_bytes = RING_BYTES;
+    for (int run = 0; run < 2; run++) {
+        void *memory = NULL;
+        uint8_t *bytes;
+        CHECK_OK(savepoint_open(&session, path, &options, NULL));
+        CHECK_OK(savepoint_map(session, &memory, "m", 65536, NULL, NULL));
+        bytes = memory;
+        for (int i = 0; i < 2 && run == 0; i++) {
+            random_fill(bytes, (size_t)(2 - i) * 16384, &random);
+            CHECK_OK(savepoint_take(session, NULL, NULL, NULL));
+            CHECK_OK(savepoint_wait(session, 0, &saves[i], NULL));
+        }
+        if (run == 1) {
+            CHECK_OK(savepoint_load(session, &loaded, NULL, "HEAD~1", NULL, NULL));
+            CHECK_EQ(bytes[0] | bytes[20000], 0);
+            CHECK_OK(savepoint_resume(session, NULL, NULL));
+            CHECK_OK(savepoint_take(session, NULL, NULL, NULL));
+            CHECK_OK(savepoint_wait(session, 0, &saves[0], NULL));
+            CHECK_MEM(&saves[0].digest, &saves[1].digest, sizeof saves[0].digest);
+            CHECK_OK(savepoint_restore(session, &loaded.id, NULL, NULL));
+            CHECK_OK(savepoint_take(session, NULL, NULL, NULL));
+            CHECK_OK(savepoint_wait(session, 0, &saves[0], NULL));
+            CHECK_MEM(&saves[0].digest, &loaded.digest, sizeof saves[0].digest);
+        }
+        CHECK_OK(savepoint_close(session, NULL));
+    }
+}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "promote_world.h"
+#include "session/session.h"
 
 enum { RING_BYTES = 4 << 20 };
 
@@ -162,6 +163,7 @@ CHECK_TEST(promote, label_metadata_and_durability)
     CHECK_STR(snapshot.label, "minute 88");
     CHECK(has(&snapshot, SAVEPOINT_SNAPSHOT_UNSYNCED) && !has(&snapshot, SAVEPOINT_SNAPSHOT_SEALED));
     check_promoted(path, &snapshot.id, frame);
+    CHECK_EQ(snapshot.metadata_bytes, 16 + 24 + 16); /* one origin */
     CHECK_OK(savepoint_archive_open(&archive, path, NULL));
     CHECK_OK(
         savepoint_archive_metadata(archive, text, &bytes, sizeof text, &snapshot, SAVEPOINT_METADATA_MESSAGE, NULL));
@@ -182,6 +184,25 @@ CHECK_TEST(promote, label_metadata_and_durability)
     savepoint_archive_close(archive);
 }
 
+/* No id was given to two regions. */
+static void check_region_ids(struct savepoint_archive *archive)
+{
+    static char names[64][SAVEPOINT_NAME_BYTES];
+    struct savepoint_snapshot snapshot;
+    struct savepoint_region region;
+    memset(names, 0, sizeof names);
+    for (enum savepoint_status status = savepoint_archive_newest(archive, &snapshot, NULL); status == SAVEPOINT_OK;
+         status = savepoint_archive_previous(archive, &snapshot, NULL)) {
+        for (size_t i = 0; savepoint_archive_region_at(archive, &region, &snapshot, i, NULL) == SAVEPOINT_OK; i++) {
+            CHECK(region.id < 64);
+            if (names[region.id][0] == '\0') {
+                strcpy(names[region.id], region.name);
+            }
+            CHECK_STR(names[region.id], region.name);
+        }
+    }
+}
+
 /* Regions of the ring's states: one that is new, one that grew, pages left out and taken in again. */
 CHECK_TEST(promote, regions_that_come_grow_and_leave_pages_out)
 {
@@ -199,7 +220,8 @@ CHECK_TEST(promote, regions_that_come_grow_and_leave_pages_out)
     stage_open(&stage, path, RING_BYTES);
     stage_take(&stage, SAVEPOINT_ARCHIVE);
     states[0] = stage_take(&stage, SAVEPOINT_RING)->snapshot;
-    CHECK_OK(savepoint_watch(stage.session, "a", second, 4 * PAGE_BYTES, NULL));
+    CHECK_OK(savepoint_watch(stage.session, "z", second + 15 * PAGE_BYTES, PAGE_BYTES, NULL));
+    CHECK_OK(savepoint_watch(stage.session, "a", second, 4 * PAGE_BYTES, NULL)); /* before it by name, not by id */
     states[1] = stage_take(&stage, SAVEPOINT_RING)->snapshot;
     CHECK_OK(savepoint_exclude(stage.session, "a", PAGE_BYTES, 2 * PAGE_BYTES, NULL));
     second[0] = 6;
@@ -221,6 +243,7 @@ CHECK_TEST(promote, regions_that_come_grow_and_leave_pages_out)
         CHECK_OK(savepoint_archive_verify(archive, &result, NULL, NULL));
         CHECK_EQ(result.findings, 0);
         CHECK_EQ(result.snapshots_checked, which == 0 ? 8 : 10);
+        check_region_ids(archive);
         savepoint_archive_close(archive);
     }
     CHECK_OK(savepoint_archive_open(&archive, other, NULL));
@@ -295,5 +318,52 @@ CHECK_TEST(promote, what_is_refused_and_what_is_stopped)
     CHECK_OK(savepoint_remove(stage.session, "r", NULL));
     CHECK_STATUS(savepoint_promote(stage.session, NULL, NULL, NULL, NULL, &error), SAVEPOINT_MISMATCH);
     check_whole(path, 3, &save->snapshot.id);
+    stage_close(&stage);
+}
+
+/* More than is gathered before it is written: what was written is cut off again. */
+CHECK_TEST(promote, what_is_stopped_leaves_nothing_behind)
+{
+    enum { BYTES = 64 * 65536 };
+    const char *path = scratch_path("large.svp");
+    struct savepoint_promote_options options = SAVEPOINT_PROMOTE_OPTIONS_INIT;
+    uint8_t *large = aligned_alloc(65536, BYTES);
+    int calls = 1;
+    CHECK(large != NULL);
+    stage_open(&stage, path, 4 * BYTES);
+    const struct savepoint_id head = stage_take(&stage, SAVEPOINT_ARCHIVE)->snapshot.id;
+    random_fill(large, BYTES, &stage.random);
+    CHECK_OK(savepoint_watch(stage.session, "large", large, BYTES, NULL));
+    stage_take(&stage, SAVEPOINT_RING);
+    const struct bytes before = file_read(path);
+    options.progress = stop_at;
+    options.progress_user = &calls;
+    CHECK_STATUS(savepoint_promote(stage.session, NULL, NULL, NULL, &options, NULL), SAVEPOINT_CANCELLED);
+    check_file(path, before, "cancelled");
+    check_whole(path, 1, &head);
+    const struct savepoint_snapshot promoted = promote(NULL, NULL);
+    CHECK(promoted.stored_bytes > BYTES);
+    const struct frame *save = stage_take(&stage, SAVEPOINT_ARCHIVE);
+    check_whole(path, 3, &save->snapshot.id);
+    stage_close(&stage);
+    free(before.at);
+    free(large);
+}
+
+CHECK_TEST(promote, a_ring_that_something_wrote_into_is_told)
+{
+    const char *path = scratch_path("stray.svp");
+    struct savepoint_error error;
+    file_remove(path);
+    stage_open(&stage, NULL, RING_BYTES);
+    stage_take(&stage, SAVEPOINT_RING);
+    random_fill(stage.memory, PAGE_BYTES, &stage.random);
+    const struct frame *last = stage_take(&stage, SAVEPOINT_RING);
+    struct svp_ring_mark mark;
+    CHECK(svp_ring_oldest(&stage.session->ring, &mark));
+    stage.session->ring.arena[(mark.position + 2000) % stage.session->ring.capacity] ^= 1; /* in the record of a page */
+    CHECK_STATUS(savepoint_promote(stage.session, NULL, NULL, path, NULL, &error), SAVEPOINT_CORRUPT);
+    CHECK(!file_exists(path));
+    stage_check_restore(&stage, last);
     stage_close(&stage);
 }
