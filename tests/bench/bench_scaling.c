@@ -47,10 +47,10 @@ static uint64_t free_bytes(void)
     return kib * 1024;
 }
 
-/* So many states of this size, and something besides. */
+/* So many states of this size, and something for others. */
 static bool fits(uint64_t bytes, uint64_t states)
 {
-    return free_bytes() >= states * bytes + 3 * GIB / 2;
+    return free_bytes() >= states * bytes + 4 * GIB;
 }
 
 /* ---- changes: made by some threads at once, while nothing else runs */
@@ -258,7 +258,7 @@ int main(int argc, char **argv)
     static const struct bench_setup setup = {
         .name = "scaling",
         .summary = "what grows with what: a take by size, share and writers; a restore by workers; both by history",
-        .pairs = 15,
+        .pairs = 10,
     };
     struct bench bench;
     bench_begin(&bench, &setup, argc, argv);
