@@ -35,6 +35,17 @@ static inline void svp_store64(uint8_t *at, uint64_t value)
     svp_store32(at + 4, (uint32_t)(value >> 32));
 }
 
+static inline void svp_xor_bytes(uint8_t *to, const uint8_t *from, size_t bytes)
+{
+    size_t at = 0;
+    for (; at + 8 <= bytes; at += 8) {
+        svp_store64(to + at, svp_load64(to + at) ^ svp_load64(from + at));
+    }
+    for (; at < bytes; at++) {
+        to[at] ^= from[at];
+    }
+}
+
 #define SVP_VARINT_BYTES_MAX 10u
 
 /* Writes the shortest varint of `value`; returns its bytes (at most SVP_VARINT_BYTES_MAX). */

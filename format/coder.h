@@ -30,6 +30,7 @@ enum svp_coder_id {
 struct svp_slot {  /* where one page lies in an unpacked payload */
     uint32_t list; /* coder-specific list, if any */
     uint32_t bytes;
+    uint32_t first; /* below 4096: about where in the page decoding begins */
 };
 
 struct svp_coder {

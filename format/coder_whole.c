@@ -39,7 +39,7 @@ svp_coder_locate_pages(struct svp_slot *slots, uint32_t count, const uint8_t *pa
     (void)payload;
     (void)unpacked;
     for (uint32_t i = 0; i < count; i++) {
-        slots[i] = (struct svp_slot){ 0, i * SVP_PAGE_BYTES };
+        slots[i] = (struct svp_slot){ .bytes = i * SVP_PAGE_BYTES };
     }
     return SVP_GOOD;
 }

@@ -1,4 +1,5 @@
 /* coder_xor.c - coder 5: all of a page XORed with its base (SPEC.md section 5) */
+#include "format/bytes.h"
 #include "format/coder.h"
 
 enum { PLAIN_BYTES = 64 }; /* what zeros between changed bytes take, about */
@@ -23,9 +24,7 @@ void svp_coder_encode_xor(struct svp_buffer *lists, struct svp_buffer *bytes, co
 
 static void decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
-    for (size_t i = 0; i < SVP_PAGE_BYTES; i++) {
-        page[i] ^= payload[slot->bytes + i];
-    }
+    svp_xor_bytes(page, payload + slot->bytes, SVP_PAGE_BYTES);
 }
 
 const struct svp_coder svp_coder_xor = {

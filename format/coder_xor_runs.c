@@ -46,8 +46,8 @@ static bool size_fits(uint32_t count, uint32_t unpacked)
     return unpacked >= count && unpacked <= count * 2 * SVP_PAGE_BYTES;
 }
 
-/* Walks one run list; adds the bytes its runs need to *needed. */
-static bool check_list(struct svp_cursor *cursor, uint64_t *needed)
+/* Walks one run list; adds the bytes its runs need to *needed. *first: where its first run begins. */
+static bool check_list(struct svp_cursor *cursor, uint64_t *needed, uint32_t *first)
 {
     uint64_t runs = svp_cursor_varint(cursor);
     uint64_t end = 0;
@@ -57,6 +57,7 @@ static bool check_list(struct svp_cursor *cursor, uint64_t *needed)
         if (cursor->bad || gap >= SVP_PAGE_BYTES - end || last >= SVP_PAGE_BYTES - end - gap) {
             return false;
         }
+        *first = i == 0 ? (uint32_t)gap : *first;
         end += gap + last + 1;
         *needed += last + 1;
         if (end == SVP_PAGE_BYTES && i + 1 < runs) {
@@ -71,8 +72,8 @@ static enum svp_verdict locate(struct svp_slot *slots, uint32_t count, const uin
     struct svp_cursor cursor = svp_cursor_over(payload, unpacked);
     uint64_t needed = 0;
     for (uint32_t i = 0; i < count; i++) {
-        slots[i] = (struct svp_slot){ (uint32_t)(cursor.at - payload), (uint32_t)needed };
-        if (!check_list(&cursor, &needed)) {
+        slots[i] = (struct svp_slot){ (uint32_t)(cursor.at - payload), (uint32_t)needed, 0 };
+        if (!check_list(&cursor, &needed, &slots[i].first)) {
             return SVP_BAD;
         }
     }
@@ -96,9 +97,7 @@ static void apply(uint8_t *page, const struct svp_slot *slot, const uint8_t *pay
     for (uint64_t i = 0; i < runs; i++) {
         at += svp_cursor_varint(&cursor);
         uint64_t length = svp_cursor_varint(&cursor) + 1;
-        for (uint64_t k = 0; k < length; k++) {
-            at[k] ^= bytes[k];
-        }
+        svp_xor_bytes(at, bytes, (size_t)length);
         at += length;
         bytes += length;
     }

@@ -1,22 +1,18 @@
 /* bulk_chains.c - bringing a window of pages to other versions, each record read once
  *
  * Memory may already hold some version of a page. First the chains of the wanted and of the held version are followed
- * down until they meet, by a heap that yields records newest first, so that each is looked at once; deltas above the
- * held version's meeting point are undone on the way (they are reversible). Then the steps of the wanted versions are
- * gone through oldest first: memory holds the version before whenever a delta is to be applied. Where the chains do not
- * meet, the page is made from its key page.
- * Only the last version of a page is hashed: it cannot be right with a wrong one below it. For the same reason page
- * tables may be believed here before their record's hash was checked. */
+ * down until they meet, by a heap of records that yields the newest first, so that each is looked at once; deltas above
+ * the held version's meeting point are undone on the way (they are reversible). Then the steps of the wanted versions
+ * are gone through oldest first: memory holds the version before whenever a delta is to be applied. Where the chains do
+ * not meet, the page is made from its key page. Only the last version of a page is hashed: it cannot be right with a
+ * wrong one below it. For the same reason page tables may be believed here before their record's hash was checked. */
 #include "archive/bulk_chains.h"
-
-#include <string.h>
 
 #include "archive/pages_cache.h"
 #include "format/memory.h"
-#include "os/vm.h"
 #include "status.h"
 
-enum { TABLES_BYTES = 2048 };
+enum { TABLES_BYTES = 2048, BUCKETS = 1 << 14 };
 
 static enum savepoint_status no_memory(struct svp_chains *chains)
 {
@@ -29,15 +25,21 @@ enum savepoint_status svp_chains_open(struct svp_chains *chains, const struct sv
     *chains = (struct svp_chains){ 0 };
     enum savepoint_status status = svp_source_share(&chains->source, source, &chains->error);
     svp_reader_open(&chains->reader, &chains->source);
+    chains->descents = svp_memory_alloc((SVP_CHAINS_PAGES_MAX + 1) * sizeof *chains->descents);
+    chains->descent_count = 1;
+    chains->buckets = svp_memory_zalloc(BUCKETS, sizeof *chains->buckets);
     chains->heap = svp_memory_alloc(SVP_CHAINS_PAGES_MAX * sizeof *chains->heap);
     chains->tables = svp_memory_zalloc(1, sizeof *chains->tables);
     chains->batch = svp_memory_zalloc(1, sizeof *chains->batch);
-    bool enough = chains->heap != NULL && chains->tables != NULL && chains->batch != NULL;
+    bool enough = chains->descents != NULL && chains->buckets != NULL && chains->heap != NULL &&
+                  chains->tables != NULL && chains->batch != NULL;
     return status == SAVEPOINT_OK && !enough ? no_memory(chains) : status;
 }
 
 void svp_chains_close(struct svp_chains *chains)
 {
+    svp_memory_free(chains->descents);
+    svp_memory_free(chains->buckets);
     svp_memory_free(chains->heap);
     svp_memory_free(chains->steps);
     svp_pages_cache_clear(chains->tables);
@@ -48,50 +50,84 @@ void svp_chains_close(struct svp_chains *chains)
     svp_source_unshare(&chains->source);
 }
 
-static enum savepoint_status damaged(struct svp_chains *chains, uint64_t offset, uint64_t page, const char *what)
+enum savepoint_status svp_chains_damaged(struct svp_chains *chains, uint64_t offset, uint64_t page, const char *what)
 {
     return svp_status_at(&chains->error, SAVEPOINT_CORRUPT, offset, "read", "%s: page %llu %s", chains->source.path,
                          (unsigned long long)page, what);
 }
 
-/* ---- the heap */
+/* ---- the records that pages stand at */
 
 static uint64_t newest(const struct svp_chains_descent *descent)
 {
     return descent->wanted > descent->held ? descent->wanted : descent->held;
 }
 
-static void sink(struct svp_chains *chains, size_t at)
+static uint32_t *bucket_of(const struct svp_chains *chains, uint64_t offset)
 {
-    struct svp_chains_descent *heap = chains->heap;
-    struct svp_chains_descent moved = heap[at];
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= chains->heap_count) {
-            break;
-        }
-        if (child + 1 < chains->heap_count && newest(&heap[child + 1]) > newest(&heap[child])) {
-            child++;
-        }
-        if (newest(&heap[child]) <= newest(&moved)) {
+    return &chains->buckets[(offset / 8 * UINT64_C(0x9e3779b97f4a7c15) >> 32) % BUCKETS];
+}
+
+static void push_record(struct svp_chains *chains, uint64_t offset, uint32_t first)
+{
+    struct svp_chains_record *heap = chains->heap;
+    size_t at = chains->heap_count++;
+    for (; at > 0 && heap[(at - 1) / 2].offset < offset; at = (at - 1) / 2) {
+        heap[at] = heap[(at - 1) / 2];
+    }
+    heap[at] = (struct svp_chains_record){ offset, first };
+}
+
+static struct svp_chains_record pop_record(struct svp_chains *chains)
+{
+    struct svp_chains_record *heap = chains->heap;
+    const struct svp_chains_record popped = heap[0];
+    const struct svp_chains_record moved = heap[--chains->heap_count];
+    size_t at = 0;
+    for (size_t child; (child = 2 * at + 1) < chains->heap_count; at = child) {
+        child += child + 1 < chains->heap_count && heap[child + 1].offset > heap[child].offset;
+        if (heap[child].offset <= moved.offset) {
             break;
         }
         heap[at] = heap[child];
-        at = child;
     }
     heap[at] = moved;
+    uint32_t *link = bucket_of(chains, popped.offset);
+    while (*link != popped.first) {
+        link = &chains->descents[*link].bucket;
+    }
+    *link = chains->descents[popped.first].bucket;
+    return popped;
 }
 
-static void drop_top(struct svp_chains *chains)
+/* The page joins those that stand at its record. */
+static void stand(struct svp_chains *chains, uint32_t number)
 {
-    chains->heap[0] = chains->heap[--chains->heap_count];
-    sink(chains, 0);
+    struct svp_chains_descent *descent = &chains->descents[number];
+    const uint64_t offset = newest(descent);
+    uint32_t *bucket = bucket_of(chains, offset);
+    uint32_t first = *bucket;
+    while (first != 0 && newest(&chains->descents[first]) != offset) {
+        first = chains->descents[first].bucket;
+    }
+    if (first != 0) {
+        descent->beside = chains->descents[first].beside;
+        chains->descents[first].beside = number;
+        return;
+    }
+    descent->beside = 0;
+    descent->bucket = *bucket;
+    *bucket = number;
+    push_record(chains, offset, number);
 }
 
 void svp_chains_add(struct svp_chains *chains, uint64_t page)
 {
-    chains->heap[chains->heap_count++] =
-        (struct svp_chains_descent){ svp_page_map_get(chains->part->map, page), chains->part->pages[page].held, page };
+    const struct svp_bulk_part *part = chains->part;
+    chains->descents[chains->descent_count] = (struct svp_chains_descent){ .wanted = svp_page_map_get(part->map, page),
+                                                                           .held = part->pages[page].held,
+                                                                           .page = page };
+    stand(chains, chains->descent_count++);
 }
 
 /* ---- down the chains */
@@ -131,7 +167,7 @@ static bool read_tables(struct svp_chains *chains, uint64_t offset)
     return good && needed > 0;
 }
 
-/* The record of the topmost descents: its tables, which is all that most of them need. What cannot be read so is read
+/* A record that pages stand at: its tables, which is all that most of them need. What cannot be read so is read
  * whole, which tells what is wrong. */
 static enum savepoint_status
 open_record(struct svp_chains *chains, uint64_t offset, const struct svp_cached_pages **opened)
@@ -141,24 +177,23 @@ open_record(struct svp_chains *chains, uint64_t offset, const struct svp_cached_
                                        : svp_pages_cache_get(&chains->reader, opened, offset, &chains->error);
 }
 
-static int find_slot(const struct svp_chains *chains, const struct svp_cached_pages *cached, uint64_t page)
+int svp_chains_slot(const struct svp_chains *chains, const struct svp_cached_pages *cached, uint64_t page)
 {
     return cached->pages.region_id == chains->part->map->region_id ? svp_pages_find(&cached->pages, page) : -1;
 }
 
 /* The memory holds the wanted version, or one that its steps begin with. */
-static enum savepoint_status meet(struct svp_chains *chains, const struct svp_cached_pages *cached, uint32_t slot)
+static enum savepoint_status meet(struct svp_chains *chains, const struct svp_chains_descent *top,
+                                  const struct svp_cached_pages *cached, uint32_t slot)
 {
-    const struct svp_chains_descent *top = &chains->heap[0];
     const struct svp_bulk_part *part = chains->part;
     if (svp_page_map_get(part->map, top->page) == top->wanted) {
         chains->done_pages++;
         const uint8_t *memory = svp_bulk_place(part, top->page);
         if (svp_pages_check(&cached->pages, slot, memory, &part->pages[top->page].origin.hash) != SVP_GOOD) {
-            return damaged(chains, top->wanted, top->page, "is not what was stored");
+            return svp_chains_damaged(chains, top->wanted, top->page, "is not what was stored");
         }
     }
-    drop_top(chains);
     return SAVEPOINT_OK;
 }
 
@@ -175,9 +210,9 @@ undo(struct svp_chains *chains, const struct svp_cached_pages **cached, uint64_t
     const struct svp_pages *pages = &(*cached)->pages;
     const struct svp_bulk_part *part = chains->part;
     struct svp_page_origin *origin = &part->pages[page].origin;
-    int slot = find_slot(chains, *cached, page);
+    int slot = svp_chains_slot(chains, *cached, page);
     if (slot < 0) {
-        return damaged(chains, offset, page, "is not where its index says");
+        return svp_chains_damaged(chains, offset, page, "is not where its index says");
     }
     part->pages[page].touched = true;
     uint32_t bytes = pages->unpacked_bytes / pages->count + 1;
@@ -187,16 +222,17 @@ undo(struct svp_chains *chains, const struct svp_cached_pages **cached, uint64_t
     return SAVEPOINT_OK;
 }
 
-/* Moves the topmost page, which stands at the record, further down. */
-static enum savepoint_status descend(struct svp_chains *chains, const struct svp_cached_pages **cached, uint64_t offset)
+/* Moves a page that stands at the record further down. */
+static enum savepoint_status
+descend(struct svp_chains *chains, uint32_t number, const struct svp_cached_pages **cached, uint64_t offset)
 {
-    struct svp_chains_descent *top = &chains->heap[0];
-    int slot = find_slot(chains, *cached, top->page);
+    struct svp_chains_descent *top = &chains->descents[number];
+    int slot = svp_chains_slot(chains, *cached, top->page);
     if (slot < 0) {
-        return damaged(chains, offset, top->page, "is not where its index says");
+        return svp_chains_damaged(chains, offset, top->page, "is not where its index says");
     }
     if (top->wanted == top->held) {
-        return meet(chains, *cached, (uint32_t)slot);
+        return meet(chains, top, *cached, (uint32_t)slot);
     }
     const struct svp_coder *coder = (*cached)->pages.coder;
     uint64_t base = coder->has_base ? (*cached)->pages.bases[slot] : 0;
@@ -208,10 +244,8 @@ static enum savepoint_status descend(struct svp_chains *chains, const struct svp
         status = note_step(chains, offset, top->page);
         top->wanted = base;
     }
-    if (top->wanted == 0) {
-        drop_top(chains); /* its steps begin with a key page */
-    } else {
-        sink(chains, 0);
+    if (top->wanted != 0) { /* else its steps begin with a key page */
+        stand(chains, number);
     }
     return status;
 }
@@ -220,118 +254,25 @@ static enum savepoint_status descend_all(struct svp_chains *chains, svp_chains_p
 {
     enum savepoint_status status = SAVEPOINT_OK;
     while (status == SAVEPOINT_OK && chains->heap_count > 0) {
-        const uint64_t offset = newest(&chains->heap[0]);
+        const struct svp_chains_record record = pop_record(chains);
         const struct svp_cached_pages *cached = NULL;
-        status = open_record(chains, offset, &cached);
-        while (status == SAVEPOINT_OK && chains->heap_count > 0 && newest(&chains->heap[0]) == offset) {
-            status = descend(chains, &cached, offset);
+        status = open_record(chains, record.offset, &cached);
+        for (uint32_t number = record.first; status == SAVEPOINT_OK && number != 0;) {
+            const uint32_t beside = chains->descents[number].beside;
+            status = descend(chains, number, &cached, record.offset);
+            number = beside;
         }
         status = status == SAVEPOINT_OK ? pause(user) : status;
     }
-    return status;
-}
-
-/* ---- and up again */
-
-/* The page stands at its wanted version. */
-static enum savepoint_status finish(struct svp_chains *chains, const struct svp_chains_step *step, uint32_t slot)
-{
-    const struct svp_bulk_part *part = chains->part;
-    struct svp_bulk_page *state = &part->pages[step->page];
-    chains->done_pages++;
-    if (svp_pages_check(&chains->batch->pages, slot, svp_bulk_place(part, step->page), &state->origin.hash) !=
-        SVP_GOOD) {
-        return damaged(chains, step->record_offset, step->page, "decodes to other bytes than were stored");
-    }
-    return SAVEPOINT_OK;
-}
-
-/* `unpacked` NULL: the page's memory holds it already. */
-static enum savepoint_status
-apply_step(struct svp_chains *chains, const struct svp_chains_step *step, const uint8_t *unpacked)
-{
-    const struct svp_pages *pages = &chains->batch->pages;
-    const struct svp_bulk_part *part = chains->part;
-    struct svp_page_origin *origin = &part->pages[step->page].origin;
-    int slot = find_slot(chains, chains->batch, step->page);
-    if (slot < 0) {
-        return damaged(chains, step->record_offset, step->page, "is not where its index says");
-    }
-    if (unpacked != NULL && !(svp_bulk_blank(part, step->page) && pages->coder->id == SVP_CODER_ZERO)) {
-        part->pages[step->page].touched = true;
-        pages->coder->decode(svp_bulk_place(part, step->page), &pages->slots[slot], unpacked);
-    }
-    if (pages->coder->has_base) {
-        origin->delta_bytes += pages->unpacked_bytes / pages->count + 1;
-        if (++origin->links > SVP_CHAIN_LINKS_MAX) {
-            return damaged(chains, step->record_offset, step->page, "has too many deltas");
-        }
-    } else {
-        *origin = (struct svp_page_origin){ .key_bytes = pages->stored_bytes / pages->count };
-    }
-    bool last = svp_page_map_get(part->map, step->page) == step->record_offset;
-    return last ? finish(chains, step, (uint32_t)slot) : SAVEPOINT_OK;
-}
-
-/* Where the payload of the record just loaded can be unpacked to at once: it is a run of whole pages, all of which are
- * wanted (`steps` of them). NULL: it cannot. */
-static uint8_t *place_of_run(const struct svp_chains *chains, const struct svp_chains_step *first, size_t steps)
-{
-    const struct svp_pages *pages = &chains->batch->pages;
-    const struct svp_bulk_part *part = chains->part;
-    uint64_t last = pages->pages[pages->count - 1];
-    bool run = pages->coder->verbatim && pages->count == steps && last - pages->pages[0] + 1 == steps &&
-               last < part->wanted->pages;
-    uint8_t *start = run ? svp_bulk_place(part, pages->pages[0]) : NULL;
-    for (size_t i = 0; run && i < steps; i++) {
-        run = svp_pageset_has(part->wanted, pages->pages[0] + i) &&
-              svp_bulk_place(part, pages->pages[i]) == start + i * SVP_PAGE_BYTES &&
-              find_slot(chains, chains->batch, first[-(ptrdiff_t)i].page) >= 0;
-    }
-    if (!run) {
-        return NULL;
-    }
-    if (svp_bulk_blank(part, pages->pages[0])) { /* in one step, and not long before it is filled */
-        svp_vm_populate((uintptr_t)start, steps * SVP_PAGE_BYTES);
-    }
-    for (size_t i = 0; i < steps; i++) {
-        part->pages[pages->pages[0] + i].touched = true;
-    }
-    return start;
-}
-
-/* All steps of the oldest record left. */
-static enum savepoint_status apply_record(struct svp_chains *chains)
-{
-    const struct svp_source *source = &chains->source;
-    struct svp_cached_pages *batch = chains->batch;
-    const struct svp_chains_step *first = &chains->steps[chains->step_count - 1];
-    size_t steps = 1;
-    while (steps < chains->step_count && first[-(ptrdiff_t)steps].record_offset == first->record_offset) {
-        steps++;
-    }
-    enum savepoint_status status = svp_pages_cache_load(source, batch, first->record_offset, &chains->error);
-    uint8_t *run = status == SAVEPOINT_OK ? place_of_run(chains, first, steps) : NULL;
-    if (run != NULL) {
-        enum svp_verdict verdict = svp_pages_unpack(&batch->pages, source->unpacker, run);
-        status = svp_source_verdict(source, verdict, batch->offset, "batch of pages", &chains->error);
-    } else if (status == SAVEPOINT_OK) {
-        status = svp_pages_cache_unpack(source, batch, &chains->error);
-    }
-    for (; status == SAVEPOINT_OK && steps > 0; steps--) {
-        status = apply_step(chains, &chains->steps[--chains->step_count], run != NULL ? NULL : batch->unpacked.bytes);
-    }
+    chains->descent_count = 1;
     return status;
 }
 
 enum savepoint_status svp_chains_run(struct svp_chains *chains, svp_chains_pause *pause, void *user)
 {
-    for (size_t i = chains->heap_count / 2; i-- > 0;) {
-        sink(chains, i);
-    }
     enum savepoint_status status = descend_all(chains, pause, user);
     while (status == SAVEPOINT_OK && chains->step_count > 0) {
-        status = apply_record(chains);
+        status = svp_chains_apply(chains);
         status = status == SAVEPOINT_OK ? pause(user) : status;
     }
     return status;

@@ -9,6 +9,13 @@ enum { SVP_CHAINS_PAGES_MAX = 65536 }; /* of a window: what it takes in memory s
 struct svp_chains_descent { /* one page on its way down: the records of the versions it stands at */
     uint64_t wanted, held;
     uint64_t page;
+    uint32_t beside; /* the next page that stands at the same record; 0: none */
+    uint32_t bucket; /* of the first page of a record: the next such in its bucket; 0: none */
+};
+
+struct svp_chains_record { /* where some pages stand: the newer of what they want and hold */
+    uint64_t offset;
+    uint32_t first; /* of its descents */
 };
 
 struct svp_chains_step { /* one version of one page, to be applied */
@@ -20,12 +27,16 @@ struct svp_chains {
     struct svp_source source; /* the archive, for this thread alone */
     struct svp_reader reader;
     const struct svp_bulk_part *part;
+    uint32_t descent_count; /* the first one is not used */
+    struct svp_chains_descent *descents;
+    uint32_t *buckets; /* first descents of records, by offset */
     size_t heap_count;
-    struct svp_chains_descent *heap; /* newest on top */
+    struct svp_chains_record *heap; /* newest on top */
     size_t step_count, step_capacity;
     struct svp_chains_step *steps; /* newest first */
     struct svp_cached_pages *tables, *batch;
-    uint64_t done_pages; /* of all windows */
+    uint16_t slots[SVP_BATCH_PAGES_MAX]; /* of the steps of one record */
+    uint64_t done_pages;                 /* of all windows */
     struct savepoint_error error;
 };
 
@@ -39,5 +50,11 @@ void svp_chains_add(struct svp_chains *chains, uint64_t page);
 typedef enum savepoint_status svp_chains_pause(void *user);
 /* Brings the window's pages to their wanted versions, and empties it. */
 enum savepoint_status svp_chains_run(struct svp_chains *chains, svp_chains_pause *pause, void *user);
+
+/* All steps of the oldest record left (bulk_apply.c). */
+enum savepoint_status svp_chains_apply(struct svp_chains *chains);
+/* The slot of a page of chains->part in a record; -1: it is not there. */
+int svp_chains_slot(const struct svp_chains *chains, const struct svp_cached_pages *cached, uint64_t page);
+enum savepoint_status svp_chains_damaged(struct svp_chains *chains, uint64_t offset, uint64_t page, const char *what);
 
 #endif
