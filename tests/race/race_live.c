@@ -93,9 +93,10 @@ static void *ask_for_ever(void *argument)
         if (status != SAVEPOINT_OK && status != SAVEPOINT_NOT_FOUND && status != SAVEPOINT_CANCELLED) {
             fail("wait: %s", savepoint_status_name(status));
         }
-        if (atomic_exchange(&world.cancel, false)) {
+        if (atomic_load(&world.cancel)) {
             struct savepoint_error error;
             require(savepoint_cancel(world.session, 0, &error), &error);
+            atomic_store(&world.cancel, false);
         }
         usleep(100);
     }
@@ -171,7 +172,7 @@ static void take_live(unsigned round)
         take_beside();
     }
     atomic_store(&world.cancel, round % CANCEL_EVERY == 0);
-    while (savepoint_stop_wanted(world.session) == 0) {
+    while (atomic_load(&world.cancel) || savepoint_stop_wanted(world.session) == 0) {
         usleep(50);
     }
     pthread_rwlock_wrlock(&world.gate);
