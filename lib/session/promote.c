@@ -71,7 +71,7 @@ static bool is_ours(const struct promotion *promotion)
 }
 
 /* `visited->moved`, the pages in which the shadow differs from the state before, becomes those that may differ from the
- * snapshot before: what the shadow has and the session's archive has not is pending there. */
+ * snapshot before. What the shadow has and the session's archive has not is pending there, or left out now. */
 static void
 find_pages(const struct promotion *promotion, struct svp_visit_region *visited, const struct svp_region_entry *entry)
 {
@@ -86,6 +86,7 @@ find_pages(const struct promotion *promotion, struct svp_visit_region *visited, 
         svp_mutex_lock(promotion->session->mutex); /* a LIVE snapshot on its way adds what is not in the shadow */
         svp_pageset_unite(&visited->moved, &region->pending);
         svp_mutex_unlock(promotion->session->mutex);
+        svp_pageset_unite(&visited->moved, &region->excluded);
     }
     const uint64_t before_pages =
         before->bytes / SVP_PAGE_BYTES; /* what lies behind may have left with a smaller one */

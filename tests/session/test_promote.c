@@ -322,6 +322,22 @@ CHECK_TEST(promote, what_is_refused_and_what_is_stopped)
     stage_close(&stage);
 }
 
+/* The archive's snapshot was gone back to without it, so nothing pends. */
+CHECK_TEST(promote, a_page_that_is_left_out_now)
+{
+    const char *path = scratch_path("left_out.svp");
+    stage_open(&stage, path, RING_BYTES);
+    const struct savepoint_id save = stage_take(&stage, SAVEPOINT_ARCHIVE)->snapshot.id;
+    stage.memory[PAGE_BYTES]++;
+    const struct frame *frame = stage_take(&stage, SAVEPOINT_RING);
+    CHECK_OK(savepoint_exclude(stage.session, "r", PAGE_BYTES, PAGE_BYTES, NULL));
+    CHECK_OK(savepoint_restore(stage.session, &save, NULL, NULL));
+    const struct savepoint_snapshot promoted = promote(&frame->snapshot.id, NULL);
+    check_promoted(path, &promoted.id, frame);
+    check_whole(path, 2, &save);
+    stage_close(&stage);
+}
+
 /* More than is gathered before it is written: what was written is cut off again. */
 CHECK_TEST(promote, what_is_stopped_leaves_nothing_behind)
 {
