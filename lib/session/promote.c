@@ -88,8 +88,8 @@ find_pages(const struct promotion *promotion, struct svp_visit_region *visited, 
         svp_mutex_unlock(promotion->session->mutex);
         svp_pageset_unite(&visited->moved, &region->excluded);
     }
-    const uint64_t before_pages =
-        before->bytes / SVP_PAGE_BYTES; /* what lies behind may have left with a smaller one */
+    /* What lies behind its end may have left with a smaller state. */
+    const uint64_t before_pages = before->bytes / SVP_PAGE_BYTES;
     svp_pageset_add(&visited->moved, before_pages, visited->part.pages - before_pages);
     for (uint32_t i = 0; i < before->excluded_count; i++) {
         svp_pageset_add(&visited->moved, before->excluded[i].first_page, before->excluded[i].page_count);
