@@ -8,6 +8,7 @@
 #include "session/drop.h"
 #include "session/encode.h"
 #include "session/recall.h"
+#include "session/refresh.h"
 #include "session/span.h"
 #include "session/ring_take.h"
 #include "session/staging.h"
@@ -242,7 +243,8 @@ write_pages(struct savepoint *session, struct svp_take *take, struct savepoint_e
         status = svp_encode_flush(session, error); /* pages of a batch ascend */
         status = status == SAVEPOINT_OK ? encode_from_shadow(session, &take->captures[i], take->live, error) : status;
     }
-    return status == SAVEPOINT_OK ? svp_encode_flush(session, error) : status;
+    status = status == SAVEPOINT_OK ? svp_encode_flush(session, error) : status;
+    return status == SAVEPOINT_OK ? svp_refresh(session, take, error) : status;
 }
 
 /* Everything of the take is laid out: what the writer has to know of it. */

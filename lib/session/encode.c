@@ -142,19 +142,38 @@ static void update_shadow(uint8_t *shadow, const uint8_t *staged, const struct s
     }
 }
 
-/* Stores a page as the difference to `base`, or without one. */
+static const uint8_t zeros[SVP_PAGE_BYTES];
+
+/* Stores a page as the difference to `base`, or without one; then as if it was new, which tells what it consists of. */
 static enum savepoint_status
 store_page(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged,
            const uint8_t *base, const struct svp_changes *changes, bool no_base, struct savepoint_error *error)
 {
     struct svp_page_state *state = &region->states[page];
-    const struct svp_coder *coder = choose(state, changes, no_base, session->options.profile == SAVEPOINT_PROFILE_FAST);
+    const bool fast = session->options.profile == SAVEPOINT_PROFILE_FAST;
+    const struct svp_coder *coder = choose(state, changes, no_base, fast);
+    struct svp_changes as_new;
+    if (!coder->has_base && !changes->dense && base != zeros) {
+        svp_compare(&as_new, zeros, staged);
+        coder = choose(state, &as_new, true, fast);
+        changes = &as_new;
+        base = zeros;
+    }
     struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
     struct svp_batch *batch = session->encoder.batches[coder->id];
     svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, base, changes);
     svp_tree_update(&region->tree, page, &hash);
     bool full = batch->count == BATCH_PAGES || batch->lists.count + batch->bytes.count >= BATCH_BYTES;
     return full ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
+}
+
+enum savepoint_status
+svp_encode_anew(struct savepoint *session, struct svp_region *region, uint64_t page, struct savepoint_error *error)
+{
+    const uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+    struct svp_changes changes;
+    svp_compare(&changes, zeros, shadow);
+    return store_page(session, region, page, shadow, zeros, &changes, true, error);
 }
 
 static void move_shadow(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged,
@@ -231,12 +250,19 @@ static void expect_shadow(const struct svp_encoder *encoder)
 }
 
 enum savepoint_status
+svp_encode_region(struct savepoint *session, struct svp_region *region, struct savepoint_error *error)
+{
+    enum savepoint_status status = svp_encode_flush(session, error);
+    session->encoder.region = region;
+    return status;
+}
+
+enum savepoint_status
 svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struct savepoint_error *error)
 {
     enum savepoint_status status = SAVEPOINT_OK;
     if (session->encoder.region != chunk->region) {
-        status = svp_encode_flush(session, error);
-        session->encoder.region = chunk->region;
+        status = svp_encode_region(session, chunk->region, error);
         expect_shadow(&session->encoder);
     }
     for (uint32_t i = 0; status == SAVEPOINT_OK && i < chunk->count; i++) {

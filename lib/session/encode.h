@@ -15,4 +15,11 @@ svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struc
 void svp_encode_note(struct svp_encoder *encoder, const struct svp_chunk *chunk, uint32_t i, bool changed);
 enum savepoint_status svp_encode_flush(struct savepoint *session, struct savepoint_error *error);
 
+/* The pages that follow belong to this region: ends the batches of the one before. */
+enum savepoint_status
+svp_encode_region(struct savepoint *session, struct svp_region *region, struct savepoint_error *error);
+/* Stores the shadow's page whole, as if it was new. */
+enum savepoint_status
+svp_encode_anew(struct savepoint *session, struct svp_region *region, uint64_t page, struct savepoint_error *error);
+
 #endif
