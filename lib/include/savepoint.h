@@ -165,7 +165,8 @@ struct savepoint_region {
 enum savepoint_region_flags { SAVEPOINT_REGION_MAPPED = 1 /* the library chose and owns the memory */ };
 
 /* Progress of long work: called at most about ten times a second, on the calling thread.
- * Returns 0 to go on, anything else to stop with SAVEPOINT_CANCELLED. */
+ * Returns 0 to go on, anything else to stop with SAVEPOINT_CANCELLED. Of the session that works it may ask, but neither
+ * change nor close it: what takes, restores, promotes, loads or changes regions is BUSY. */
 typedef int savepoint_progress(void *user, uint64_t done_bytes, uint64_t total_bytes);
 
 /* ---------------------------------------------------------------- sessions */
@@ -444,7 +445,7 @@ struct savepoint_restore_options {
  * unchanged; pages that were decoded by then are stored whole by the next take.
  * In a ring one may go back, and forward again until something is taken or restored that has changed; what then lies
  * ahead is gone. Going back in the ring is an ordinary change to the archive, and the other way round.
- * Errors: NOT_FOUND, CORRUPT, MISMATCH, BAD_MEMORY, IO, NO_MEMORY, CANCELLED, FORKED. */
+ * Errors: NOT_FOUND, CORRUPT, MISMATCH, BAD_MEMORY, IO, NO_MEMORY, CANCELLED, BUSY, FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_restore(struct savepoint *session, const struct savepoint_id *id,
                   const struct savepoint_restore_options *options, struct savepoint_error *error);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "session/busy.h"
 #include "session/takes.h"
 #include "session/visit.h"
 #include "status.h"
@@ -54,7 +55,7 @@ enum savepoint_status savepoint_hashes_open(struct savepoint *session, struct sa
     struct svp_ring_mark mark;
     struct svp_visit visit = { 0 };
     struct savepoint_snapshot snapshot;
-    enum savepoint_status status = svp_session_check(session, "hashes", error);
+    enum savepoint_status status = svp_busy_check(session, "hashes", error);
     if (status == SAVEPOINT_OK && (hashes == NULL || id == NULL)) {
         status = svp_status_fail(error, SAVEPOINT_INVALID, "hashes", "hashes and id must not be NULL");
     }

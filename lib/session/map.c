@@ -6,6 +6,7 @@
 #include "format/bytes.h"
 #include "options.h"
 #include "os/vm.h"
+#include "session/busy.h"
 #include "session/live.h"
 #include "session/regions.h"
 #include "status.h"
@@ -119,7 +120,7 @@ enum savepoint_status savepoint_map(struct savepoint *session, void **base, cons
     struct placement placed = { 0 };
     struct svp_region *region = NULL;
     struct savepoint_region_options chosen = SAVEPOINT_REGION_OPTIONS_INIT;
-    enum savepoint_status status = svp_session_check(session, "map", error);
+    enum savepoint_status status = svp_busy_check(session, "map", error);
     status = status == SAVEPOINT_OK ? svp_options_copy(&chosen, sizeof chosen, options, "map", error) : status;
     status = status == SAVEPOINT_OK ? svp_regions_check_name(session, name, error) : status;
     if (status == SAVEPOINT_OK && (base == NULL || bytes == 0 || bytes > SVP_REGION_BYTES_MAX / 4 ||

@@ -6,6 +6,7 @@
 #include "format/bytes.h"
 #include "format/memory.h"
 #include "os/vm.h"
+#include "session/busy.h"
 #include "session/live.h"
 #include "session/region.h"
 #include "session/regions.h"
@@ -159,7 +160,7 @@ enum savepoint_status
 savepoint_watch(struct savepoint *session, const char *name, void *base, size_t bytes, struct savepoint_error *error)
 {
     struct svp_region *region = NULL;
-    enum savepoint_status status = svp_session_check(session, "watch", error);
+    enum savepoint_status status = svp_busy_check(session, "watch", error);
     status = status == SAVEPOINT_OK ? svp_regions_check_name(session, name, error) : status;
     status = status == SAVEPOINT_OK ? svp_regions_check_range(session, name, (uintptr_t)base, bytes, error) : status;
     if (status != SAVEPOINT_OK) {
@@ -173,7 +174,7 @@ savepoint_watch(struct savepoint *session, const char *name, void *base, size_t 
 static enum savepoint_status find_region(struct savepoint *session, struct svp_region **region, const char *name,
                                          const char *operation, struct savepoint_error *error)
 {
-    enum savepoint_status status = svp_session_check(session, operation, error);
+    enum savepoint_status status = svp_busy_check(session, operation, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }

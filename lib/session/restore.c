@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/memory.h"
+#include "session/busy.h"
 #include "session/commit.h"
 #include "options.h"
 #include "os/host.h"
@@ -235,7 +236,7 @@ enum savepoint_status savepoint_restore(struct savepoint *session, const struct 
 {
     struct savepoint_restore_options chosen = SAVEPOINT_RESTORE_OPTIONS_INIT;
     struct savepoint_snapshot snapshot;
-    enum savepoint_status status = svp_session_check(session, "restore", error);
+    enum savepoint_status status = svp_busy_check(session, "restore", error);
     if (status == SAVEPOINT_OK && id == NULL) {
         status = svp_status_fail(error, SAVEPOINT_INVALID, "restore", "the id is NULL");
     }
@@ -262,7 +263,7 @@ savepoint_resume(struct savepoint *session, struct savepoint_snapshot *snapshot,
 {
     const struct savepoint_restore_options options = SAVEPOINT_RESTORE_OPTIONS_INIT;
     struct savepoint_snapshot head;
-    enum savepoint_status status = svp_session_check(session, "resume", error);
+    enum savepoint_status status = svp_busy_check(session, "resume", error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
