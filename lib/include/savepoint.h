@@ -387,7 +387,8 @@ struct savepoint_autosave_options {
                                           SAVEPOINT_STOPPED, SAVEPOINT_LIVE_ACCEPT, 0 }
 /* clang-format on */
 
-/* Sets or changes what savepoint_tick() does; NULL options turn it off. The interval begins now. With `keep_last`
+/* Sets or changes what savepoint_tick() does; NULL options turn it off. The interval begins now; a LIVE snapshot of
+ * the interval that is being prepared is not taken. With `keep_last`
  * N, an autosave that is committed drops all older ones but N - 1, in the same transaction: dropped snapshots are
  * hidden from names and lists, and their bytes stay in the file. Counted and dropped are autosaves of all branches that
  * bear no reference (label or pin); never HEAD, never snapshots of savepoint_take(). Errors: INVALID, FORKED,

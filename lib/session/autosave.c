@@ -46,6 +46,7 @@ enum savepoint_status savepoint_autosave(struct savepoint *session, const struct
         return status;
     }
     struct svp_autosave *autosave = &session->autosave;
+    svp_live_forget_autosave(session);
     if (chosen.label != NULL) {
         strcpy(autosave->label, chosen.label); /* its length was checked */
         chosen.label = autosave->label;

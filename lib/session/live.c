@@ -188,6 +188,7 @@ static void forget_news(struct savepoint *session)
         svp_mutex_unlock(session->mutex);
         if (given_up) {
             drop(session);
+            atomic_store(&session->stop_wanted, false);
         }
     }
 }
@@ -301,6 +302,14 @@ void svp_live_give_up(struct savepoint *session, const char *operation)
     svp_mutex_unlock(session->mutex);
     drop(session);
     atomic_store(&session->stop_wanted, true);
+}
+
+void svp_live_forget_autosave(struct savepoint *session)
+{
+    if (svp_live_is_prepared(session) && (session->live->take->flags & SVP_COMMIT_AUTOSAVE) != 0) {
+        drop(session);
+        forget_news(session);
+    }
 }
 
 void svp_live_cancel(struct savepoint *session, const struct savepoint_error *why)

@@ -50,6 +50,8 @@ enum savepoint_status
 svp_live_end(struct savepoint *session, uint64_t *ticket, bool *autosave, struct savepoint_error *error);
 /* Caller: gives up what is being prepared, because of what is to be done now; the next tick says so. */
 void svp_live_give_up(struct savepoint *session, const char *operation);
+/* Caller: the same for one of the interval, of which nothing is to be told. */
+void svp_live_forget_autosave(struct savepoint *session);
 /* With the mutex held, any thread: savepoint_cancel asks for it. */
 void svp_live_cancel(struct savepoint *session, const struct savepoint_error *why);
 /* Worker: the dirty set does not come to fit the budget, and the policy is not to stop for it. */

@@ -104,6 +104,11 @@ static bool needs_chunk(const struct savepoint *session, uint64_t bytes)
 void svp_staging_expect(struct savepoint *session, uint64_t pages)
 {
     struct svp_staging *staging = &session->staging;
+    uint64_t there = 0;
+    for (size_t i = 0; i < session->region_count; i++) {
+        there += session->regions[i]->pages;
+    }
+    pages = pages < there ? pages : there;
     const uint64_t bytes = (pages / SVP_CHUNK_PAGES + session->region_count + 1) * sizeof(struct svp_chunk);
     svp_mutex_lock(session->mutex);
     staging->expected_bytes = bytes;

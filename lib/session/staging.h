@@ -11,8 +11,8 @@ struct svp_chunk *svp_staging_chunk(struct savepoint *session, struct svp_take *
 bool svp_staging_is_short(const struct savepoint *session);
 /* Encoder: the chunk has been encoded. */
 void svp_staging_release(struct savepoint *session, struct svp_chunk *chunk);
-/* Worker of LIVE snapshots: a stop will copy about so many pages; touching new memory is done before it. Until
- * `expected_bytes` is 0 again. */
+/* Worker of LIVE snapshots: a stop will copy about so many pages, or all there are; touching new memory is done before
+ * it. Until `expected_bytes` is 0 again. */
 void svp_staging_expect(struct savepoint *session, uint64_t pages);
 /* With the mutex held, when a take has ended: the chunks that recent takes did not need, or the budget
  * does not allow to be kept, for svp_staging_free. */

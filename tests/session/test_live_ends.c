@@ -282,6 +282,37 @@ CHECK_TEST(live_ends, autosaves)
     live_close(&world);
 }
 
+/* Turned off, or set anew, while one is prepared: that one is not taken, and nothing is left to be told. */
+CHECK_TEST(live_ends, autosaves_turned_off)
+{
+    struct world world;
+    struct savepoint_autosave_options options = SAVEPOINT_AUTOSAVE_OPTIONS_INIT;
+    uint64_t ticket = 0;
+    live_open(&world, "off.svp", PAGES, NULL);
+    options.mode = SAVEPOINT_LIVE;
+    for (int turn = 0; turn < 4; turn++) {
+        live_fill(&world, 0, PAGES);
+        options.interval_ns = 1;
+        CHECK_OK(savepoint_autosave(world.session, &options, NULL));
+        live_wait_wanted(&world);
+        CHECK_OK(savepoint_tick(world.session, NULL, NULL));
+        if (turn % 2 == 0) {
+            live_wait_wanted(&world);
+        }
+        options.interval_ns = UINT64_C(60000000000);
+        CHECK_OK(savepoint_autosave(world.session, turn < 2 ? NULL : &options, NULL));
+        CHECK_EQ(savepoint_stop_wanted(world.session), 0);
+        CHECK_OK(savepoint_tick(world.session, &ticket, NULL));
+        CHECK_EQ(ticket, 0);
+    }
+    /* One that was asked for stays. */
+    CHECK_OK(live_begin(&world, 0, SAVEPOINT_LIVE_ACCEPT));
+    CHECK_OK(savepoint_autosave(world.session, NULL, NULL));
+    live_end(&world);
+    CHECK_EQ(live_statistics(&world).autosaves, 0);
+    live_close(&world);
+}
+
 /* ---- system calls into memory that is armed */
 
 CHECK_TEST(live_ends, a_prepared_range_stays_so)

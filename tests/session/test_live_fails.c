@@ -27,6 +27,47 @@ CHECK_TEST(live_fails, a_small_budget_of_memory)
     }
 }
 
+/* What a long stop could copy is more than there is. */
+CHECK_TEST(live_fails, a_long_pause_budget_makes_no_more_ready_than_there_is)
+{
+    struct world world;
+    live_open(&world, "long.svp", PAGES, NULL);
+    live_fill(&world, 0, PAGES);
+    fault_arm(FAULT_MEMORY, 0, false, 0);
+    CHECK_OK(live_begin(&world, UINT64_C(60000000000), SAVEPOINT_LIVE_ACCEPT));
+    live_wait_wanted(&world);
+    const uint64_t calls = fault_calls(FAULT_MEMORY);
+    CHECK_MSG(calls < PAGES / 4, "%llu", (unsigned long long)calls);
+    fault_disarm();
+    live_end(&world);
+    live_close(&world);
+}
+
+/* Asked for anew, but in vain: nobody waits for a stop. */
+CHECK_TEST(live_fails, begun_again_without_memory)
+{
+    struct world world;
+    bool failed = true;
+    live_open(&world, "again.svp", PAGES, NULL);
+    for (uint64_t number = 1; failed; number++) {
+        live_fill(&world, 0, PAGES);
+        CHECK_OK(live_begin(&world, 0, SAVEPOINT_LIVE_ACCEPT));
+        CHECK_OK(savepoint_exclude(world.session, "heap", 0, PAGE_BYTES, NULL));
+        CHECK_OK(savepoint_include(world.session, "heap", 0, PAGE_BYTES, NULL));
+        fault_arm(FAULT_MEMORY, number, false, ENOMEM);
+        const enum savepoint_status status = live_begin(&world, 0, SAVEPOINT_LIVE_ACCEPT);
+        failed = status == SAVEPOINT_NO_MEMORY;
+        fault_disarm();
+        if (failed) {
+            const enum savepoint_status told = savepoint_tick(world.session, NULL, NULL);
+            CHECK(told == SAVEPOINT_OK || told == SAVEPOINT_CANCELLED);
+            CHECK_EQ(savepoint_stop_wanted(world.session), 0);
+        }
+    }
+    live_end(&world);
+    live_close(&world);
+}
+
 /* The Nth allocation fails, and with it all later ones or only that one: what comes of it is an error or a snapshot. */
 CHECK_TEST(live_fails, no_memory)
 {
