@@ -406,9 +406,10 @@ savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_op
  * returned by the next tick, once; its pages go into the next take. At the size cap LIMIT is returned whenever one is
  * due. After any failure autosaving goes on an interval later.
  * A LIVE snapshot, of savepoint_take() or of the interval, is ended by the first tick that finds it prepared (that is
- * when it gets its ticket); one that was given up is told by the next, once: CANCELLED, or LIMIT by its policy. With
- * mode LIVE the interval begins anew at that tick, and the one at which it is over begins the next preparation.
- * Errors: those of savepoint_take() and savepoint_wait(). */
+ * when it gets its ticket); one that was given up is told by the next, once: CANCELLED, or LIMIT by its policy. One
+ * of savepoint_take() keeps to `staging_bytes` here too: where its last pages do not fit, the tick waits for the worker
+ * as a take would. With mode LIVE the interval begins anew at that tick, and the one at which it is over begins the
+ * next preparation. Errors: those of savepoint_take() and savepoint_wait(). */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_tick(struct savepoint *session, uint64_t *ticket, struct savepoint_error *error);
 
