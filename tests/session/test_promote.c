@@ -260,22 +260,6 @@ CHECK_TEST(promote, regions_that_come_grow_and_leave_pages_out)
     free(second);
 }
 
-/* A restore leaves it alone: the shadow goes on holding what the archive's snapshot has not, and nothing is pending. */
-CHECK_TEST(promote, a_page_that_is_left_out_since)
-{
-    const char *path = scratch_path("left-out.svp");
-    stage_open(&stage, path, RING_BYTES);
-    const struct savepoint_id first = stage_take(&stage, SAVEPOINT_ARCHIVE)->snapshot.id;
-    stage_take(&stage, SAVEPOINT_RING);
-    stage.memory[0] ^= 1;
-    const struct frame *state = stage_take(&stage, SAVEPOINT_RING);
-    CHECK_OK(savepoint_exclude(stage.session, "r", 0, PAGE_BYTES, NULL));
-    CHECK_OK(savepoint_restore(stage.session, &first, NULL, NULL));
-    const struct savepoint_snapshot promoted = promote(&state->snapshot.id, NULL);
-    check_promoted(path, &promoted.id, state);
-    stage_close(&stage);
-}
-
 static int stop_at(void *user, uint64_t done_bytes, uint64_t total_bytes)
 {
     (void)done_bytes;
