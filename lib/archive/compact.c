@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "archive/append.h"
 #include "archive/archive.h"
+#include "archive/compact.h"
 #include "archive/retention.h"
 #include "archive/rewrite.h"
 #include "format/memory.h"
@@ -14,11 +14,11 @@
 static const char ending[] = ".compact"; /* of the new file while it is written */
 
 struct compact {
+    struct svp_compact *call;
     struct savepoint_compact_options options;
     struct savepoint_compact_result result;
-    struct svp_append old; /* holds the writer lock; not opened for a dry run */
-    bool locked;
-    char *path, *new_path;
+    const char *path;
+    char *new_path;
     struct savepoint_archive *archive;
     struct svp_lineage lineage;
     uint64_t copy_bytes; /* of progress: the copying; the verification counts as much again */
@@ -137,6 +137,14 @@ static enum savepoint_status choose(struct compact *compact)
     if (status != SAVEPOINT_OK) {
         return status;
     }
+    struct svp_line *standing = svp_lineage_at(&compact->lineage, compact->call->standing);
+    if (standing != NULL && standing->dropped) {
+        return svp_status_fail(compact->error, SAVEPOINT_INVALID, "compact",
+                               "%s: the session stands on a dropped snapshot", compact->path);
+    }
+    if (standing != NULL) {
+        standing->bound = true;
+    }
     svp_retention_choose(&compact->lineage, &compact->options);
     status = compact->options.keep_bytes != 0 ? fit_budget(compact) : SAVEPOINT_OK;
     count(compact);
@@ -161,25 +169,26 @@ static enum savepoint_status explain(const struct compact *compact, enum savepoi
 
 static enum savepoint_status write_new(struct compact *compact, uint64_t *bytes)
 {
-    struct svp_append new;
+    const struct svp_append *old = compact->call->old;
+    struct svp_append *new = &compact->call->new;
     struct svp_repair repair;
     struct svp_verify_pace pace = pace_of(compact);
     svp_file_remove(compact->new_path); /* of a compaction that was killed: only who has the lock writes this file */
-    enum savepoint_status status = svp_append_open(&new, &repair, compact->new_path, false, compact->error);
+    enum savepoint_status status = svp_append_open(new, &repair, compact->new_path, false, compact->error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    int code = svp_file_take_mode(&new.source.file, &compact->old.source.file);
+    int code = svp_file_take_mode(&new->source.file, &old->source.file);
     if (code != 0) {
         status = svp_status_os(compact->error, code, "compact", "%s: cannot be given the archive's permissions",
                                compact->new_path);
     }
-    memcpy(new.segment.history_uuid, compact->old.segment.history_uuid, sizeof new.segment.history_uuid);
-    new.segment.compatible = compact->old.segment.compatible;
+    memcpy(new->segment.history_uuid, old->segment.history_uuid, sizeof new->segment.history_uuid);
+    new->segment.compatible = old->segment.compatible;
     status = status == SAVEPOINT_OK
-                 ? svp_rewrite(compact->archive, &compact->lineage, &new, bytes, &pace, compact->error)
+                 ? svp_rewrite(compact->archive, &compact->lineage, new, bytes, &pace, compact->error)
                  : status;
-    enum savepoint_status closed = svp_append_close(&new, status == SAVEPOINT_OK ? compact->error : NULL);
+    enum savepoint_status closed = svp_append_close(new, status == SAVEPOINT_OK ? compact->error : NULL);
     return status != SAVEPOINT_OK ? status : closed;
 }
 
@@ -210,6 +219,17 @@ static enum savepoint_status check_new(struct compact *compact)
     }
     savepoint_archive_close(archive);
     return status;
+}
+
+/* Opens the new file for who goes on with it: from here on nobody else can write to it. */
+static enum savepoint_status hand_over(struct compact *compact)
+{
+    struct svp_compact *call = compact->call;
+    struct svp_repair repair;
+    const struct svp_line *standing = svp_lineage_at(&compact->lineage, call->standing);
+    enum savepoint_status status = svp_append_open(&call->new, &repair, compact->new_path, true, compact->error);
+    return status == SAVEPOINT_OK ? call->ready(call->user, standing != NULL ? standing->target : 0, compact->error)
+                                  : status;
 }
 
 static enum savepoint_status replace(struct compact *compact)
@@ -252,7 +272,8 @@ static enum savepoint_status run(struct compact *compact)
     uint64_t budget = compact->options.keep_bytes;
     bool fits = budget == 0 || compact->result.bytes_before <= budget;
     bool idle = status != SAVEPOINT_OK || (compact->result.snapshots_removed == 0 && fits);
-    if (!idle && compact->locked) {
+    bool writes = compact->call->old != NULL;
+    if (!idle && writes) {
         status = write_within_budget(compact);
         status = status == SAVEPOINT_OK ? check_new(compact) : status;
     } else if (!idle) {
@@ -261,7 +282,8 @@ static enum savepoint_status run(struct compact *compact)
     if (status == SAVEPOINT_OK) {
         report(compact);
     }
-    if (!idle && compact->locked) {
+    if (!idle && writes) {
+        status = status == SAVEPOINT_OK && compact->call->ready != NULL ? hand_over(compact) : status;
         status = status == SAVEPOINT_OK ? replace(compact) : status;
         if (compact->result.replaced == 0) {
             svp_file_remove(compact->new_path);
@@ -270,59 +292,78 @@ static enum savepoint_status run(struct compact *compact)
     return status;
 }
 
-/* ---- the call */
+/* ---- the calls */
 
-static enum savepoint_status name_files(struct compact *compact, const char *path)
+enum savepoint_status svp_compact(struct svp_compact *call, struct savepoint_error *error)
 {
-    compact->path = svp_file_resolve(path);
-    size_t bytes = compact->path != NULL ? strlen(compact->path) + sizeof ending : 0;
-    compact->new_path = bytes > 0 ? svp_memory_alloc(bytes) : NULL;
-    if (compact->new_path == NULL) {
-        return compact->path == NULL && errno != ENOMEM
-                   ? svp_status_os(compact->error, errno, "compact", "%s: cannot find the archive", path)
-                   : svp_status_fail(compact->error, SAVEPOINT_NO_MEMORY, "compact", "%s: no memory", path);
+    struct savepoint_error ignored = { .status = SAVEPOINT_OK };
+    struct compact compact = { .call = call, .options = call->options, .path = call->path };
+    const size_t bytes = strlen(call->path) + sizeof ending;
+    compact.error = error != NULL ? error : &ignored;
+    call->new = (struct svp_append){ .source = { .file = SVP_FILE_NONE } };
+    compact.new_path = svp_memory_alloc(bytes);
+    if (compact.new_path == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "compact", "%s: no memory", call->path);
     }
-    snprintf(compact->new_path, bytes, "%s%s", compact->path, ending);
-    return SAVEPOINT_OK;
+    snprintf(compact.new_path, bytes, "%s%s", call->path, ending);
+    enum savepoint_status status = run(&compact);
+    if (compact.result.replaced == 0 && call->ready != NULL) {
+        svp_append_close(&call->new, NULL);
+    }
+    call->result = compact.result;
+    svp_lineage_close(&compact.lineage);
+    savepoint_archive_close(compact.archive);
+    svp_memory_free(compact.new_path);
+    return status;
 }
 
-static enum savepoint_status check_options(struct compact *compact, const struct savepoint_compact_options *given)
+enum savepoint_status svp_compact_options(struct savepoint_compact_options *chosen,
+                                          const struct savepoint_compact_options *given, struct savepoint_error *error)
 {
     const uint32_t known = SAVEPOINT_COMPACT_KEEP_LOG | SAVEPOINT_COMPACT_DRY_RUN;
-    enum savepoint_status status =
-        svp_options_copy(&compact->options, sizeof compact->options, given, "compact", compact->error);
-    if (status == SAVEPOINT_OK && (compact->options.flags & ~known) != 0) {
-        status = svp_status_fail(compact->error, SAVEPOINT_INVALID, "compact", "unknown flags");
+    *chosen = (struct savepoint_compact_options)SAVEPOINT_COMPACT_OPTIONS_INIT;
+    enum savepoint_status status = svp_options_copy(chosen, sizeof *chosen, given, "compact", error);
+    if (status == SAVEPOINT_OK && (chosen->flags & ~known) != 0) {
+        status = svp_status_fail(error, SAVEPOINT_INVALID, "compact", "unknown flags");
     }
     return status;
+}
+
+static enum savepoint_status resolve(char **resolved, const char *path, struct savepoint_error *error)
+{
+    *resolved = svp_file_resolve(path);
+    if (*resolved != NULL) {
+        return SAVEPOINT_OK;
+    }
+    return errno != ENOMEM ? svp_status_os(error, errno, "compact", "%s: cannot find the archive", path)
+                           : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "compact", "%s: no memory", path);
 }
 
 enum savepoint_status
 savepoint_archive_compact(const char *path, struct savepoint_compact_result *result,
                           const struct savepoint_compact_options *options, struct savepoint_error *error)
 {
-    struct savepoint_error ignored = { .status = SAVEPOINT_OK };
-    struct compact compact = { .options = SAVEPOINT_COMPACT_OPTIONS_INIT, .error = error != NULL ? error : &ignored };
+    struct svp_compact call = { 0 };
+    char *resolved = NULL;
+    struct svp_append old;
     struct svp_repair repair;
     if (path == NULL) {
         return svp_status_fail(error, SAVEPOINT_INVALID, "compact", "path must not be NULL");
     }
-    enum savepoint_status status = check_options(&compact, options);
-    status = status == SAVEPOINT_OK ? name_files(&compact, path) : status;
-    if (status == SAVEPOINT_OK && (compact.options.flags & SAVEPOINT_COMPACT_DRY_RUN) == 0) {
-        status = svp_append_open(&compact.old, &repair, compact.path, true, compact.error);
-        compact.locked = status == SAVEPOINT_OK;
+    enum savepoint_status status = svp_compact_options(&call.options, options, error);
+    status = status == SAVEPOINT_OK ? resolve(&resolved, path, error) : status;
+    call.path = resolved;
+    if (status == SAVEPOINT_OK && (call.options.flags & SAVEPOINT_COMPACT_DRY_RUN) == 0) {
+        status = svp_append_open(&old, &repair, call.path, true, error);
+        call.old = status == SAVEPOINT_OK ? &old : NULL;
     }
-    status = status == SAVEPOINT_OK ? run(&compact) : status;
-    svp_lineage_close(&compact.lineage);
-    savepoint_archive_close(compact.archive);
-    if (compact.locked) {
-        svp_append_close(&compact.old, NULL); /* nothing was written to it */
+    status = status == SAVEPOINT_OK ? svp_compact(&call, error) : status;
+    if (call.old != NULL) {
+        svp_append_close(&old, NULL); /* nothing was written to it */
     }
-    svp_memory_free(compact.path);
-    svp_memory_free(compact.new_path);
+    svp_memory_free(resolved);
     if (result != NULL && status == SAVEPOINT_OK) {
-        *result = compact.result;
+        *result = call.result;
     }
     return status;
 }
