@@ -356,10 +356,10 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_take(struct savepoint *session, uint64_t *ticket, const struct savepoint_take_options *options,
                struct savepoint_error *error);
 
-/* Gives up the take of `ticket` and those behind it that rest on it; 0: every one that can still be given up, and a
- * LIVE one that is being prepared. Their
- * pages go into the next take, and savepoint_wait() returns CANCELLED. BUSY: too late, the last of it is being written.
- * NOT_FOUND: it is not in flight. Errors: NOT_FOUND, BUSY, FORKED. */
+/* Gives up the take of `ticket` and those behind it that rest on it; 0: every one that can still be given up, a LIVE
+ * one that is being prepared, and a compaction. Their pages go into the next take, and savepoint_wait() returns
+ * CANCELLED. BUSY: too late, the last of it is being written. NOT_FOUND: it is not in flight. Errors: NOT_FOUND, BUSY,
+ * FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_cancel(struct savepoint *session, uint64_t ticket, struct savepoint_error *error);
 
@@ -371,6 +371,10 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_wait(struct savepoint *session, uint64_t ticket, struct savepoint_snapshot *snapshot,
                struct savepoint_error *error);
 
+enum savepoint_autosave_flags {
+    SAVEPOINT_AUTOSAVE_NO_COMPACTION = 1 /* the archive is not compacted but by savepoint_compact() */
+};
+
 struct savepoint_autosave_options {
     size_t size;
     uint64_t interval_ns;    /* from the end of one autosave's pause to the next; 0: off */
@@ -381,18 +385,21 @@ struct savepoint_autosave_options {
     enum savepoint_mode mode; /* as for savepoint_take() */
     enum savepoint_live_policy live_policy;
     uint64_t pause_budget_ns;
+    uint32_t flags; /* enum savepoint_autosave_flags */
 };
 /* clang-format off */
 #define SAVEPOINT_AUTOSAVE_OPTIONS_INIT { sizeof(struct savepoint_autosave_options), 0, 0, 0, SAVEPOINT_SYNC, NULL, \
-                                          SAVEPOINT_STOPPED, SAVEPOINT_LIVE_ACCEPT, 0 }
+                                          SAVEPOINT_STOPPED, SAVEPOINT_LIVE_ACCEPT, 0, 0 }
 /* clang-format on */
 
 /* Sets or changes what savepoint_tick() does; NULL options turn it off. The interval begins now; a LIVE snapshot of
  * the interval that is being prepared is not taken. With `keep_last`
  * N, an autosave that is committed drops all older ones but N - 1, in the same transaction: dropped snapshots are
- * hidden from names and lists, and their bytes stay in the file. Counted and dropped are autosaves of all branches that
- * bear no reference (label or pin); never HEAD, never snapshots of savepoint_take(). Errors: INVALID, FORKED,
- * UNSUPPORTED. */
+ * hidden from names and lists, and their bytes stay in the file until it is compacted. Ticks begin that by themselves,
+ * as savepoint_compact() without rules, when what was dropped takes about more room than the rest (and 1 MiB at least),
+ * or when the cap is reached and a sixteenth of the file or more is to be gained; one that failed is tried again after
+ * a minute at least. `flags` may say that they do not. Counted and dropped are autosaves of all branches that bear no
+ * reference (label or pin); never HEAD, never snapshots of savepoint_take(). Errors: INVALID, FORKED, UNSUPPORTED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_options *options,
                    struct savepoint_error *error);
@@ -403,8 +410,9 @@ savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_op
  * waits for the worker: while a take is in flight, what is due is put off (counted as late) to the first tick that
  * finds none, and an autosave may exceed `staging_bytes`, up to the size of all regions: where that is too much memory,
  * take the first, large snapshot with savepoint_take(), which keeps to the budget. A failure of an earlier autosave is
- * returned by the next tick, once; its pages go into the next take. At the size cap LIMIT is returned whenever one is
- * due. After any failure autosaving goes on an interval later.
+ * returned by the next tick, once; its pages go into the next take. So is that of a compaction, of which nothing is
+ * lost. At the size cap LIMIT is returned whenever one is due and compacting would not help. After any failure
+ * autosaving goes on an interval later.
  * A LIVE snapshot, of savepoint_take() or of the interval, is ended by the first tick that finds it prepared (that is
  * when it gets its ticket); one that was given up is told by the next, once: CANCELLED, or LIMIT by its policy. One
  * of savepoint_take() keeps to `staging_bytes` here too: where its last pages do not fit, the tick waits for the worker
@@ -412,6 +420,27 @@ savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_op
  * next preparation. Errors: those of savepoint_take() and savepoint_wait(). */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_tick(struct savepoint *session, uint64_t *ticket, struct savepoint_error *error);
+
+struct savepoint_compact_options; /* savepoint/archive.h */
+
+/* Compacts the session's archive in the background, while the program runs: as savepoint_archive_compact() does, by the
+ * same rules, but that the snapshot which the session goes on from is kept whatever they say. Returns at once; `ticket`
+ * (may be NULL) is for savepoint_wait() (which leaves all of `snapshot` zero) and savepoint_cancel(), as that of a take
+ * is, and savepoint_statistics counts. It begins when all takes asked for before are committed. Takes asked for
+ * meanwhile are captured at once, as ever, and committed after it: up to `staging_bytes` their pauses do not change,
+ * behind that savepoint_take() waits for its end; autosaves that are due are put off, and counted as late. What waits
+ * for takes waits for it: restoring, promoting, changing regions, savepoint_find(), savepoint_close() (cancel it first
+ * where that is too long). Then the session goes on with the new file, at the same path, under its own lock; readers of
+ * the old one stay with it. Ids and contents stay, and the `file_offset` of each snapshot is another one. Whatever
+ * fails, or is cancelled, leaves the old file in its place and the session on it; nothing is lost. UNCERTAIN (from
+ * savepoint_wait): the new file is in place, but a power cut may bring back the old one, so that nothing more is taken
+ * into it: POISONED. The callbacks of the options are called on a thread of the session, and must not call it. Where
+ * files that are open cannot be replaced (Windows) it is UNSUPPORTED. Errors: INVALID (a ring alone, a dry run), BUSY
+ * (one is going on, or a restore), POISONED, UNSUPPORTED, NO_MEMORY, FORKED; by savepoint_wait() those of
+ * savepoint_archive_compact(). */
+SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
+savepoint_compact(struct savepoint *session, uint64_t *ticket, const struct savepoint_compact_options *options,
+                  struct savepoint_error *error);
 
 /* 1 when the next savepoint_tick() has something to do, else 0: for programs of several threads, which have to stop
  * them all around a tick. Ask it in the loop of each, or of one: where it says 1, bring every thread that writes to the
@@ -563,6 +592,10 @@ struct savepoint_statistics {
     uint64_t live_pages_stopped;   /* copied in their stops */
     uint64_t live_pause_ns_last, live_pause_ns_max;
     uint64_t live_not_converged; /* stops that had more to copy than their budget, as they were announced */
+    uint64_t compactions;        /* after which the session went on with a new file; and others: */
+    uint64_t compactions_failed; /* or cancelled */
+    uint64_t compacted_bytes;    /* by how much they made the archive smaller */
+    uint64_t compacting;         /* 1 while one is waiting for its turn or running */
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status

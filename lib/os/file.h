@@ -39,6 +39,8 @@ int svp_file_truncate(const struct svp_file *file, uint64_t bytes);
 int svp_file_remove(const char *path);
 /* In place of what has the name `to`, at once: whoever opens that finds the one or the other. */
 int svp_file_rename(const char *from, const char *to);
+/* Whether that works while `to` is open. */
+bool svp_file_renames_over_open(void);
 /* Gives it the permissions of another file, and where this process may its owner. */
 int svp_file_take_mode(const struct svp_file *file, const struct svp_file *other);
 /* The path that links lead to; to be freed by svp_memory_free. NULL: errno tells why. */

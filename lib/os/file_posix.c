@@ -150,6 +150,11 @@ int svp_file_rename(const char *from, const char *to)
     return rename(from, to) != 0 ? errno : 0;
 }
 
+bool svp_file_renames_over_open(void)
+{
+    return true;
+}
+
 /* Only root can give files away, and nobody to a group that is not his own: what the old group might do, another one
  * must not. */
 int svp_file_take_mode(const struct svp_file *file, const struct svp_file *other)

@@ -238,6 +238,12 @@ int svp_file_rename(const char *from, const char *to)
     return MoveFileExW(wide_from, wide_to, MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) ? 0 : svp_windows_code();
 }
 
+/* The name of an open file is not given to another one. */
+bool svp_file_renames_over_open(void)
+{
+    return false;
+}
+
 /* A new file is its owner's alone, as every archive is. */
 int svp_file_take_mode(const struct svp_file *file, const struct svp_file *other)
 {

@@ -5,6 +5,7 @@
 
 #include "options.h"
 #include "os/host.h"
+#include "session/compaction.h"
 #include "session/live.h"
 #include "session/takes.h"
 #include "status.h"
@@ -38,6 +39,9 @@ enum savepoint_status savepoint_autosave(struct savepoint *session, const struct
     if (status == SAVEPOINT_OK) {
         status = svp_options_copy(&chosen, sizeof chosen, options, "autosave", error);
     }
+    if (status == SAVEPOINT_OK && (chosen.flags & ~(uint32_t)SAVEPOINT_AUTOSAVE_NO_COMPACTION) != 0) {
+        status = svp_status_fail(error, SAVEPOINT_INVALID, "autosave", "unknown flags");
+    }
     if (status == SAVEPOINT_OK) {
         const struct savepoint_take_options take = take_options(&chosen);
         status = svp_take_check_options(&take, "autosave", error);
@@ -63,7 +67,9 @@ void svp_autosave_note(struct savepoint *session, const struct svp_take *take)
     if (take->status == SAVEPOINT_OK) {
         statistics->commit_ns_total += svp_host_monotonic_ns() - take->started_ns;
         if (!take->for_ring) {
-            statistics->archive_bytes = session->append.output.tail.committed_bytes;
+            const uint64_t bytes = session->append.output.tail.committed_bytes;
+            svp_compaction_grown(session, bytes - statistics->archive_bytes);
+            statistics->archive_bytes = bytes;
         }
         statistics->autosaves += autosave ? 1 : 0;
     } else if (autosave) {
@@ -77,14 +83,22 @@ void svp_autosave_note(struct savepoint *session, const struct svp_take *take)
 struct news {
     struct savepoint_error failure; /* status OK: none */
     bool in_flight;
+    bool capped;
+    bool compaction_due;
     uint64_t archive_bytes;
 };
 
 static struct news read_news(struct savepoint *session)
 {
+    const struct savepoint_autosave_options *options = &session->autosave.options;
+    const uint64_t cap = options->size_cap_bytes;
     svp_mutex_lock(session->mutex);
-    const struct news news = { session->autosave_failure, session->first_take != NULL,
-                               session->statistics.archive_bytes };
+    struct news news = { .failure = session->autosave_failure,
+                         .in_flight = session->first_take != NULL,
+                         .archive_bytes = session->statistics.archive_bytes };
+    news.capped = cap != 0 && news.archive_bytes >= cap;
+    news.compaction_due = session->has_archive && (options->flags & SAVEPOINT_AUTOSAVE_NO_COMPACTION) == 0 &&
+                          svp_compaction_is_due(session, news.capped);
     session->autosave_failure.status = SAVEPOINT_OK;
     svp_mutex_unlock(session->mutex);
     return news;
@@ -102,23 +116,42 @@ static void put_off(struct savepoint *session)
 
 /* One is due and no take is in flight. Whatever comes of it, the next one is due an interval later. */
 static enum savepoint_status
-take_due(struct savepoint *session, uint64_t *ticket, uint64_t archive_bytes, struct savepoint_error *error)
+take_due(struct savepoint *session, uint64_t *ticket, const struct news *news, struct savepoint_error *error)
 {
     struct svp_autosave *autosave = &session->autosave;
     const struct savepoint_take_options options = take_options(&autosave->options);
-    uint64_t cap = autosave->options.size_cap_bytes;
     enum savepoint_status status;
-    if (cap != 0 && archive_bytes >= cap) {
-        status =
-            svp_status_fail(error, SAVEPOINT_LIMIT, "autosave",
-                            "%s: the archive has %llu bytes, its cap is %llu: raise size_cap_bytes, or go on in "
-                            "another archive",
-                            session->append.source.path, (unsigned long long)archive_bytes, (unsigned long long)cap);
+    if (news->capped) {
+        status = svp_status_fail(error, SAVEPOINT_LIMIT, "autosave",
+                                 "%s: the archive has %llu bytes, its cap is %llu: raise size_cap_bytes, let keep_last "
+                                 "keep fewer, or go on in another archive",
+                                 session->append.source.path, (unsigned long long)news->archive_bytes,
+                                 (unsigned long long)autosave->options.size_cap_bytes);
     } else {
         status = svp_take_capture(session, ticket, &options, autosave, error);
     }
     begin_interval(session);
     return status;
+}
+
+static enum savepoint_status begin_compaction(struct savepoint *session, struct savepoint_error *error)
+{
+    const struct savepoint_compact_options options = SAVEPOINT_COMPACT_OPTIONS_INIT;
+    return svp_compaction_begin(session, NULL, &options, true, error);
+}
+
+/* No take is in flight, nor being prepared. A compaction follows the autosave that is due, so that it does not keep it
+ * waiting, unless it is what makes room for it. */
+static enum savepoint_status
+tick_idle(struct savepoint *session, uint64_t *ticket, bool due, const struct news *news, struct savepoint_error *error)
+{
+    enum savepoint_status status = SAVEPOINT_OK;
+    if (due && news->capped && news->compaction_due) {
+        put_off(session);
+    } else if (due) {
+        status = take_due(session, ticket, news, error);
+    }
+    return status == SAVEPOINT_OK && news->compaction_due ? begin_compaction(session, error) : status;
 }
 
 /* Autosaving, when no LIVE snapshot stands in its way. */
@@ -134,10 +167,10 @@ tick_interval(struct savepoint *session, uint64_t *ticket, bool preparing, struc
         if (error != NULL) {
             *error = news.failure;
         }
-    } else if (due && (news.in_flight || preparing)) {
-        put_off(session);
+    } else if (!news.in_flight && !preparing) {
+        status = tick_idle(session, ticket, due, &news, error);
     } else if (due) {
-        status = take_due(session, ticket, news.archive_bytes, error);
+        put_off(session);
     }
     return status;
 }

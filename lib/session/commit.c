@@ -5,6 +5,7 @@
 
 #include "format/memory.h"
 #include "os/host.h"
+#include "session/compaction.h"
 #include "session/drop.h"
 #include "session/encode.h"
 #include "session/recall.h"
@@ -328,7 +329,9 @@ void svp_commit_run(void *argument)
     struct svp_take *take;
     svp_host_work_behind();
     while ((take = svp_take_next(session)) != NULL) {
-        if (take->for_ring) {
+        if (take->compaction != NULL) {
+            svp_compaction_run(session, take);
+        } else if (take->for_ring) {
             mark_take(session, take);
         } else {
             encode_take(session, take);
@@ -336,34 +339,43 @@ void svp_commit_run(void *argument)
     }
 }
 
-enum savepoint_status
-svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset, struct savepoint_error *error)
+enum savepoint_status svp_commit_history(const struct svp_source *source, struct svp_history *history,
+                                         uint64_t commit_offset, struct savepoint_error *error)
 {
-    struct svp_history history = { 0 };
     struct svp_commit commit;
     struct svp_record record;
     struct svp_buffer body = { 0 };
+    struct svp_history found = { 0 };
     enum savepoint_status status = SAVEPOINT_OK;
     if (commit_offset != 0) {
-        status = svp_source_commit(&session->append.source, &commit, commit_offset, error);
+        status = svp_source_commit(source, &commit, commit_offset, error);
         if (status == SAVEPOINT_OK) {
-            history.parent = commit_offset;
-            history.parent_id = commit.id;
-            history.depth = commit.depth;
-            history.regions_offset = commit.regions;
-            status = svp_span_find(session, &history, commit_offset, error);
+            found.parent = commit_offset;
+            found.parent_id = commit.id;
+            found.depth = commit.depth;
+            found.regions_offset = commit.regions;
+            status = svp_span_find(source, &found, commit_offset, error);
         }
         if (status == SAVEPOINT_OK) {
-            status = svp_source_record(&session->append.source, &record, &body, commit.regions, SVP_REGIONS, error);
+            status = svp_source_record(source, &record, &body, commit.regions, SVP_REGIONS, error);
         }
         if (status == SAVEPOINT_OK) {
-            history.regions_hash = svp_digest128(0, body.bytes, record.body_bytes);
+            found.regions_hash = svp_digest128(0, body.bytes, record.body_bytes);
         }
         svp_buffer_free(&body);
-        if (status != SAVEPOINT_OK) {
-            return status;
-        }
     }
-    session->history = session->written.history = history;
-    return SAVEPOINT_OK;
+    if (status == SAVEPOINT_OK) {
+        *history = found;
+    }
+    return status;
+}
+
+enum savepoint_status
+svp_commit_stand_at(struct savepoint *session, uint64_t commit_offset, struct savepoint_error *error)
+{
+    enum savepoint_status status = svp_commit_history(&session->append.source, &session->history, commit_offset, error);
+    if (status == SAVEPOINT_OK) {
+        session->written.history = session->history;
+    }
+    return status;
 }

@@ -7,6 +7,7 @@
 #include "os/host.h"
 #include "os/vm.h"
 #include "session/commit.h"
+#include "session/compaction.h"
 #include "session/drop.h"
 #include "session/encode.h"
 #include "session/encoded.h"
@@ -172,6 +173,7 @@ static enum savepoint_status open_archive(struct savepoint *session, const char 
                               &session->append.tail.end, session->append.tail.has_end,
                               session->append.tail.durable_bytes, error);
     status = status == SAVEPOINT_OK ? read_next_region_id(session, error) : status;
+    status = status == SAVEPOINT_OK ? svp_compaction_open(session, path, error) : status;
     note_repair(session);
     session->append.sink = svp_encoded_push;
     session->append.sink_user = session;
@@ -222,6 +224,7 @@ static void free_session(struct savepoint *session)
     svp_recall_close(&session->recall);
     svp_staging_free(session->staging.spare);
     svp_drop_close(&session->drops);
+    svp_memory_free(session->archive_path);
     svp_ring_close(&session->ring);
     svp_memory_free(session->from_shadow);
     svp_encoded_free(session);

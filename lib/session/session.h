@@ -163,7 +163,8 @@ struct svp_take { /* one take in flight */
     uint32_t keep_last; /* autosaves to keep, this one among them; 0: all */
     size_t capture_count;
     struct svp_capture *captures;
-    struct svp_store *store; /* of a LIVE one, until it is encoded: the pages copied before the stop */
+    struct svp_compaction *compaction; /* it is none, but a compaction of the archive in the queue of takes */
+    struct svp_store *store;           /* of a LIVE one, until it is encoded: the pages copied before the stop */
 
     /* encoder; writer once `encoded` is set */
     struct svp_stand after; /* the commit */
@@ -228,6 +229,13 @@ struct svp_drops {
     struct svp_kept *kept; /* oldest first */
 };
 
+struct svp_compacting {         /* when the archive is worth it */
+    uint64_t dropped_bytes;     /* about what only dropped snapshots need */
+    uint64_t autosaves_dropped; /* at the newest commit */
+    uint64_t retry_ns;          /* monotonic: not before, since */
+    unsigned failures;          /* so many have failed in a row */
+};
+
 struct svp_ring_history { /* where the next mark stands */
     uint8_t uuid[16];
     bool has_parent;
@@ -245,6 +253,7 @@ struct savepoint {
     struct savepoint_options options;
     char watch_name[32]; /* forced backend, "" for none */
     bool has_archive, has_ring;
+    char *archive_path; /* links resolved, when it was opened */
 
     /* caller */
     size_t region_count;
@@ -258,8 +267,8 @@ struct savepoint {
     struct svp_watch_run *runs; /* SVP_RUNS, resident: the kernel writes to them */
     size_t hook_count;
     struct svp_hook hooks[SVP_HOOKS_MAX];
-    bool positioned; /* resumed, restored, new, or a second root: a take has a parent */
-    uint64_t next_ticket;
+    bool positioned;                     /* resumed, restored, new, or a second root: a take has a parent */
+    uint64_t next_ticket, newest_ticket; /* the newest given to a take */
     struct svp_repair repair;
     struct svp_autosave autosave;
 
@@ -287,6 +296,7 @@ struct savepoint {
     struct savepoint_statistics statistics;
     struct svp_result *results;              /* SVP_RESULTS, by ticket modulo */
     struct savepoint_error autosave_failure; /* for the next tick to return; status OK: none */
+    struct svp_compacting compacting;
 
     struct svp_thread *encoder_thread, *writer_thread;
 

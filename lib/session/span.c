@@ -130,18 +130,18 @@ void svp_span_advance(struct svp_history *history, uint64_t commit_offset, uint3
 
 /* The newest commits of the base chain at depths divisible by 4^k. The walk goes by the indexes, whose spans begin and
  * end at such depths, so it meets all of them in O(log n) steps; those behind a map of all commits are not needed. */
-enum savepoint_status svp_span_find(struct savepoint *session, struct svp_history *history, uint64_t commit_offset,
-                                    struct savepoint_error *error)
+enum savepoint_status svp_span_find(const struct svp_source *source, struct svp_history *history,
+                                    uint64_t commit_offset, struct savepoint_error *error)
 {
     unsigned found = 0;
     while (commit_offset != 0 && found < SVP_LEVELS) {
         struct svp_commit commit;
         struct svp_record record;
         struct svp_buffer body = { 0 };
-        enum savepoint_status status = svp_source_commit(&session->append.source, &commit, commit_offset, error);
+        enum savepoint_status status = svp_source_commit(source, &commit, commit_offset, error);
         bool commit_read = status == SAVEPOINT_OK;
         if (commit_read) {
-            status = svp_source_record(&session->append.source, &record, &body, commit.index, SVP_INDEX, error);
+            status = svp_source_record(source, &record, &body, commit.index, SVP_INDEX, error);
         }
         uint64_t below = status == SAVEPOINT_OK && body.count >= 8 ? svp_load64(body.bytes) : commit.base;
         svp_buffer_free(&body);
@@ -153,7 +153,7 @@ enum savepoint_status svp_span_find(struct savepoint *session, struct svp_histor
             return SAVEPOINT_OK;
         }
         if (status == SAVEPOINT_OK && below >= commit_offset) {
-            status = svp_source_verdict(&session->append.source, SVP_BAD, commit.index, "index", error);
+            status = svp_source_verdict(source, SVP_BAD, commit.index, "index", error);
         }
         if (status != SAVEPOINT_OK) {
             return status;

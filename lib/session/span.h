@@ -10,7 +10,7 @@ enum savepoint_status svp_span_write(struct savepoint *session, struct svp_regio
 /* A commit of this depth was written. */
 void svp_span_advance(struct svp_history *history, uint64_t commit_offset, uint32_t depth);
 /* Finds history->levels for going on from a commit. */
-enum savepoint_status svp_span_find(struct savepoint *session, struct svp_history *history, uint64_t commit_offset,
-                                    struct savepoint_error *error);
+enum savepoint_status svp_span_find(const struct svp_source *source, struct svp_history *history,
+                                    uint64_t commit_offset, struct savepoint_error *error);
 
 #endif

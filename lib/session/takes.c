@@ -5,6 +5,7 @@
 
 #include "format/memory.h"
 #include "session/autosave.h"
+#include "session/compaction.h"
 #include "session/live.h"
 #include "session/staging.h"
 #include "status.h"
@@ -21,6 +22,7 @@ void svp_take_free(struct svp_take *take)
         svp_pageset_close(&take->captures[i].staged);
         svp_pageset_close(&take->captures[i].stored);
     }
+    svp_compaction_free(take->compaction);
     svp_staging_free(take->first_chunk);
     svp_buffer_free(&take->metadata);
     svp_memory_free(take->captures);
@@ -37,7 +39,10 @@ void svp_take_enqueue(struct savepoint *session, struct svp_take *take)
     }
     session->last_take = take;
     session->next_take = session->next_take != NULL ? session->next_take : take;
-    session->statistics.takes_in_flight++;
+    if (take->compaction == NULL) {
+        session->newest_ticket = take->ticket;
+        session->statistics.takes_in_flight++;
+    }
     atomic_fetch_add(&session->busy, 1);
 }
 
@@ -79,7 +84,7 @@ static void fail_with_followers(struct savepoint *session, struct svp_take *take
     svp_status_fail(&later, take->status, "take", "an earlier take in flight failed: %.300s", take->error.message);
     later.os_code = take->error.os_code;
     for (struct svp_take *behind = take->next; behind != NULL; behind = behind->next) {
-        if (shadow_lacks || (commit_lacks && !behind->for_ring)) {
+        if (behind->compaction == NULL && (shadow_lacks || (commit_lacks && !behind->for_ring))) {
             fail_locked(session, behind, take->status, &later);
             shadow_lacks = shadow_lacks || !behind->moved;
             commit_lacks = commit_lacks || !behind->for_ring;
@@ -214,14 +219,18 @@ note_result(struct savepoint *session, const struct svp_take *take, const struct
     result->ticket = take->ticket;
     result->status = take->status;
     result->error = take->error;
+    result->snapshot = *snapshot;
+    atomic_fetch_sub(&session->busy, 1);
+    if (take->compaction != NULL) {
+        svp_compaction_note(session, take);
+        return;
+    }
     if (take->status == SAVEPOINT_OK) {
-        result->snapshot = *snapshot;
         session->statistics.takes_committed++;
     } else {
         session->statistics.takes_failed++;
     }
     session->statistics.takes_in_flight--;
-    atomic_fetch_sub(&session->busy, 1);
     svp_autosave_note(session, take);
 }
 
@@ -280,12 +289,12 @@ static bool in_flight(const struct savepoint *session, uint64_t ticket)
     return false;
 }
 
-/* With the mutex held: the oldest take that `ticket` asks to give up (0: any) and that still can be. */
+/* With the mutex held: the oldest take that `ticket` asks to give up (0: any take) and that still can be. */
 static enum savepoint_status
 find_cancelled(struct savepoint *session, struct svp_take **found, uint64_t ticket, struct savepoint_error *error)
 {
     struct svp_take *take = session->first_take;
-    while (take != NULL && (ticket != 0 ? take->ticket != ticket : take->committing)) {
+    while (take != NULL && (ticket != 0 ? take->ticket != ticket : take->committing || take->compaction != NULL)) {
         take = take->next;
     }
     if (take == NULL && ticket != 0) {
@@ -301,6 +310,19 @@ find_cancelled(struct savepoint *session, struct svp_take **found, uint64_t tick
     return SAVEPOINT_OK;
 }
 
+/* With the mutex held: the first compaction from `take` on is given up, unless it is too late; no take rests on it. */
+static void cancel_compaction(struct savepoint *session, struct svp_take *take)
+{
+    struct savepoint_error cancelled;
+    svp_status_fail(&cancelled, SAVEPOINT_CANCELLED, "compact", "cancelled; the archive is as it was");
+    while (take != NULL && take->compaction == NULL) {
+        take = take->next;
+    }
+    if (take != NULL && !take->committing) {
+        fail_locked(session, take, SAVEPOINT_CANCELLED, &cancelled);
+    }
+}
+
 enum savepoint_status savepoint_cancel(struct savepoint *session, uint64_t ticket, struct savepoint_error *error)
 {
     struct savepoint_error cancelled;
@@ -313,9 +335,12 @@ enum savepoint_status savepoint_cancel(struct savepoint *session, uint64_t ticke
     svp_mutex_lock(session->mutex);
     if (ticket == 0) {
         svp_live_cancel(session, &cancelled);
+        cancel_compaction(session, session->first_take);
     }
     status = find_cancelled(session, &take, ticket, error);
-    if (take != NULL && take->status == SAVEPOINT_OK) {
+    if (take != NULL && take->compaction != NULL) {
+        cancel_compaction(session, take);
+    } else if (take != NULL && take->status == SAVEPOINT_OK) {
         fail_with_followers(session, take, SAVEPOINT_CANCELLED, &cancelled);
     }
     svp_mutex_unlock(session->mutex);
@@ -330,7 +355,7 @@ enum savepoint_status savepoint_wait(struct savepoint *session, uint64_t ticket,
         return status;
     }
     svp_mutex_lock(session->mutex);
-    uint64_t wanted = ticket != 0 ? ticket : session->next_ticket - 1;
+    uint64_t wanted = ticket != 0 ? ticket : session->newest_ticket;
     while (in_flight(session, wanted)) {
         svp_condition_wait(session->changed, session->mutex);
     }

@@ -1,0 +1,339 @@
+/* test_compaction.c - a session compacts its own archive, and goes on as if nothing had been */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "compaction_world.h"
+#include "fault.h"
+
+enum { PAGES = COMPACTION_PAGES };
+
+static uint64_t seed = 13;
+
+/* ---- the rules */
+
+CHECK_TEST(compaction, takes_before_during_and_after_it)
+{
+    struct world world = { 0 };
+    struct savepoint_snapshot snapshots[3];
+    uint64_t tickets[3];
+    compaction_make(&world, "takes.svp", 12);
+    const uint64_t before = autosave_statistics(world.session).archive_bytes;
+    rename_hold(true);
+    const uint64_t ticket = compaction_begin(&world, 2);
+    compaction_forget(&world.history, 10);
+    rename_wait_held();
+    CHECK_EQ(autosave_statistics(world.session).compacting, 1);
+    CHECK_EQ(autosave_statistics(world.session).takes_in_flight, 0);
+    CHECK_STATUS(savepoint_compact(world.session, NULL, NULL, NULL), SAVEPOINT_BUSY);
+    uint8_t *copies = malloc(3 * PAGES * PAGE_BYTES);
+    for (int i = 0; i < 3; i++) {
+        compaction_scribble(&world);
+        CHECK_OK(world_start(&world, i == 1 ? SAVEPOINT_NONE : SAVEPOINT_SYNC, &tickets[i]));
+        memcpy(copies + (size_t)i * PAGES * PAGE_BYTES, world.memory, PAGES * PAGE_BYTES);
+    }
+    CHECK_EQ(autosave_statistics(world.session).takes_committed, 12);
+    rename_hold(false);
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(savepoint_wait(world.session, i < 2 ? tickets[i] : 0, &snapshots[i], NULL));
+        CHECK_EQ(snapshots[i].sequence, 13 + i);
+        history_add(&world.history, &snapshots[i], copies + (size_t)i * PAGES * PAGE_BYTES);
+    }
+    CHECK_OK(savepoint_wait(world.session, ticket, &snapshots[0], NULL));
+    CHECK_EQ(snapshots[0].sequence, 0);
+    for (int i = 0; i < 30; i++) {
+        compaction_scribble(&world);
+        world_take(&world, SAVEPOINT_SYNC);
+    }
+    const struct savepoint_statistics seen = autosave_statistics(world.session);
+    CHECK_EQ(seen.compactions, 1);
+    CHECK_EQ(seen.compacting, 0);
+    CHECK_EQ(seen.takes_committed, 45);
+    CHECK(seen.compacted_bytes > 0 && seen.compacted_bytes < before);
+    CHECK(seen.pages_delta > seen.pages_whole / 2); /* it still knows what deltas rest on */
+    compaction_check(&world, "open");
+    compaction_restore_all(&world);
+    free(copies);
+    world_take(&world, SAVEPOINT_SYNC);
+    world_close(&world);
+    compaction_check(&world, "closed");
+    world_free(&world);
+}
+
+CHECK_TEST(compaction, what_the_session_goes_on_from_is_kept)
+{
+    struct world world = { 0 };
+    struct savepoint_snapshot snapshot, parent;
+    compaction_make(&world, "parent.svp", 6);
+    CHECK_OK(savepoint_restore(world.session, &world.history.moments[1].id, NULL, NULL));
+    compaction_do(&world, 1);
+    CHECK_OK(savepoint_find(world.session, &parent, "HEAD", NULL));
+    CHECK_MEM(parent.id.bytes, world.history.moments[5].id.bytes, sizeof parent.id.bytes);
+    compaction_scribble(&world);
+    snapshot = world_take(&world, SAVEPOINT_SYNC);
+    CHECK_MEM(snapshot.parent.bytes, world.history.moments[1].id.bytes, sizeof parent.id.bytes);
+    CHECK_OK(savepoint_find(world.session, &parent, "HEAD~1", NULL));
+    CHECK_MEM(parent.id.bytes, world.history.moments[1].id.bytes, sizeof parent.id.bytes);
+    struct moment second = world.history.moments[1];
+    world.history.moments[1] = world.history.moments[4];
+    world.history.moments[4] = second;
+    compaction_forget(&world.history, 4);
+    compaction_restore_all(&world);
+    world_close(&world);
+    compaction_check(&world, "closed");
+    world_free(&world);
+}
+
+CHECK_TEST(compaction, a_reader_stays_and_a_writer_is_refused)
+{
+    struct world world = { 0 };
+    struct savepoint_archive *archive = NULL;
+    struct savepoint_snapshot snapshot;
+    struct stat old, new;
+    uint8_t *memory = malloc(PAGES * PAGE_BYTES);
+    compaction_make(&world, "reader.svp", 5);
+    CHECK_OK(savepoint_archive_open(&archive, world.path, NULL));
+    CHECK_EQ(stat(world.path, &old), 0);
+    CHECK_EQ(chmod(world.path, 0640), 0);
+    CHECK(!can_write(world.path));
+    rename_hold(true);
+    const uint64_t ticket = compaction_begin(&world, 1);
+    rename_wait_held();
+    char beside[300];
+    snprintf(beside, sizeof beside, "%s.compact", world.path);
+    CHECK(!can_write(world.path));
+    CHECK(!can_write(beside)); /* who opened it now would have the archive in a moment */
+    rename_hold(false);
+    CHECK_OK(savepoint_wait(world.session, ticket, NULL, NULL));
+    CHECK(!can_write(world.path));
+    CHECK_EQ(stat(world.path, &new), 0);
+    CHECK(old.st_ino != new.st_ino && (new.st_mode & 0777) == 0640);
+    CHECK_OK(savepoint_archive_newest(archive, &snapshot, NULL));
+    for (size_t i = 5; i-- > 0;) {
+        CHECK_OK(savepoint_archive_read(archive, memory, &snapshot, "heap", 0, PAGES * PAGE_BYTES, NULL));
+        CHECK_MEM(memory, world.history.moments[i].memory, PAGES * PAGE_BYTES);
+        CHECK_STATUS(savepoint_archive_previous(archive, &snapshot, NULL), i > 0 ? SAVEPOINT_OK : SAVEPOINT_NOT_FOUND);
+    }
+    savepoint_archive_close(archive);
+    free(memory);
+    compaction_forget(&world.history, 4);
+    world_close(&world);
+    CHECK(can_write(world.path));
+    compaction_check(&world, "closed");
+    world_free(&world);
+}
+
+/* ---- giving up */
+
+CHECK_TEST(compaction, cancelled)
+{
+    struct world world = { 0 };
+    struct savepoint_error error;
+    compaction_make(&world, "cancelled.svp", 5);
+    fault_hold_worker(true);
+    uint64_t ticket = compaction_begin(&world, 1);
+    compaction_scribble(&world);
+    CHECK_OK(world_start(&world, SAVEPOINT_SYNC, NULL));
+    CHECK_OK(savepoint_cancel(world.session, ticket, NULL));
+    fault_hold_worker(false);
+    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, &error), SAVEPOINT_CANCELLED);
+    CHECK_MSG(strstr(error.message, "archive") != NULL, "%s", error.message);
+    CHECK_OK(savepoint_wait(world.session, 0, NULL, NULL)); /* the take behind it has nothing to do with that */
+    world_take(&world, SAVEPOINT_SYNC);
+
+    /* Both at once. */
+    struct savepoint_snapshot snapshot;
+    uint64_t behind = 0;
+    CHECK_OK(savepoint_find(world.session, &snapshot, "HEAD~1", NULL));
+    fault_hold_worker(true);
+    ticket = compaction_begin(&world, 1);
+    compaction_scribble(&world);
+    CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &behind));
+    CHECK_OK(savepoint_cancel(world.session, 0, NULL));
+    fault_hold_worker(false);
+    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_CANCELLED);
+    CHECK_STATUS(savepoint_wait(world.session, behind, NULL, NULL), SAVEPOINT_CANCELLED);
+    world_take(&world, SAVEPOINT_SYNC);
+
+    /* Too late. */
+    rename_hold(true);
+    ticket = compaction_begin(&world, 1);
+    rename_wait_held();
+    CHECK_STATUS(savepoint_cancel(world.session, ticket, NULL), SAVEPOINT_BUSY);
+    CHECK_OK(savepoint_cancel(world.session, 0, NULL));
+    rename_hold(false);
+    CHECK_OK(savepoint_wait(world.session, ticket, NULL, NULL));
+    CHECK_EQ(autosave_statistics(world.session).compactions, 1);
+    CHECK_EQ(autosave_statistics(world.session).compactions_failed, 2);
+    compaction_forget(&world.history, world.history.count - 1);
+    compaction_end(&world);
+}
+
+static int stop_at_once(void *user, uint64_t done_bytes, uint64_t total_bytes)
+{
+    (void)done_bytes;
+    (void)total_bytes;
+    ++*(int *)user;
+    return 1;
+}
+
+CHECK_TEST(compaction, stopped_by_its_progress)
+{
+    enum { MANY = 3000 };
+    struct world world = { 0 };
+    struct savepoint_compact_options options = SAVEPOINT_COMPACT_OPTIONS_INIT;
+    uint64_t ticket = 0;
+    int calls = 0;
+    autosave_open(&world, "progress.svp", MANY);
+    for (int i = 0; i < 3; i++) {
+        random_fill(world.memory, MANY * PAGE_BYTES, &seed);
+        world_take(&world, SAVEPOINT_SYNC);
+    }
+    options.keep_last = 2;
+    options.progress = stop_at_once;
+    options.progress_user = &calls;
+    CHECK_OK(savepoint_compact(world.session, &ticket, &options, NULL));
+    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_CANCELLED);
+    CHECK_EQ(calls, 1);
+    compaction_check(&world, "stopped");
+    autosave_end(&world);
+}
+
+/* A take that fails in front of it: the session stands on the one before. */
+CHECK_TEST(compaction, behind_a_take_that_fails)
+{
+    struct world world = { 0 };
+    uint64_t failing = 0;
+    compaction_make(&world, "behind.svp", 4);
+    fault_hold_writer(true);
+    fault_arm(FAULT_WRITE, 1, false, ENOSPC);
+    compaction_scribble(&world);
+    CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &failing));
+    const uint64_t ticket = compaction_begin(&world, 2);
+    fault_hold_writer(false);
+    CHECK_STATUS(savepoint_wait(world.session, failing, NULL, NULL), SAVEPOINT_NO_SPACE);
+    CHECK_OK(savepoint_wait(world.session, ticket, NULL, NULL));
+    fault_disarm();
+    compaction_forget(&world.history, 2);
+    compaction_scribble(&world);
+    world_take(&world, SAVEPOINT_SYNC);
+    compaction_end(&world);
+}
+
+CHECK_TEST(compaction, nothing_to_do)
+{
+    struct world world = { 0 };
+    compaction_make(&world, "nothing.svp", 0);
+    compaction_do(&world, 0);
+    CHECK_EQ(autosave_statistics(world.session).compactions, 0);
+    world_take(&world, SAVEPOINT_SYNC);
+    struct bytes before = file_read(world.path);
+    compaction_do(&world, 0);
+    compaction_do(&world, 5);
+    check_file(world.path, before, "nothing to do");
+    CHECK_EQ(autosave_statistics(world.session).compactions, 0);
+    CHECK_EQ(autosave_statistics(world.session).compactions_failed, 0);
+    bytes_free(&before);
+    compaction_end(&world);
+}
+
+CHECK_TEST(compaction, bad_calls)
+{
+    struct world world = { 0 };
+    struct savepoint_compact_options options = SAVEPOINT_COMPACT_OPTIONS_INIT;
+    struct savepoint_autosave_options autosave = SAVEPOINT_AUTOSAVE_OPTIONS_INIT;
+    compaction_make(&world, "bad.svp", 3);
+    CHECK_STATUS(savepoint_compact(NULL, NULL, NULL, NULL), SAVEPOINT_INVALID);
+    options.flags = SAVEPOINT_COMPACT_DRY_RUN;
+    CHECK_STATUS(savepoint_compact(world.session, NULL, &options, NULL), SAVEPOINT_INVALID);
+    options.flags = 64;
+    CHECK_STATUS(savepoint_compact(world.session, NULL, &options, NULL), SAVEPOINT_INVALID);
+    autosave.flags = 2;
+    CHECK_STATUS(savepoint_autosave(world.session, &autosave, NULL), SAVEPOINT_INVALID);
+    options.flags = 0;
+    options.keep_last = 1;
+    options.keep_bytes = 10;
+    uint64_t ticket = 0;
+    CHECK_OK(savepoint_compact(world.session, &ticket, &options, NULL));
+    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_LIMIT);
+
+    /* Somebody moved the archive: what has its name is another file. */
+    char away[300];
+    snprintf(away, sizeof away, "%s.away", world.path);
+    CHECK_EQ(rename(world.path, away), 0);
+    options.keep_bytes = 0;
+    CHECK_OK(savepoint_compact(world.session, &ticket, &options, NULL));
+    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_IO);
+    CHECK(!file_exists(world.path));
+    CHECK_EQ(rename(away, world.path), 0);
+    compaction_end(&world);
+}
+
+/* Windows. */
+CHECK_TEST(compaction, where_open_files_keep_their_names)
+{
+    struct world world = { 0 };
+    compaction_make(&world, "names.svp", 0);
+    renames_over_open = false;
+    autosave_set(&world, 1);
+    for (int i = 0; i < 30; i++) {
+        random_fill(world.memory, PAGES * PAGE_BYTES, &seed);
+        autosave_take(&world);
+    }
+    CHECK(autosave_statistics(world.session).archive_bytes > UINT64_C(4) << 20); /* it would be due */
+    CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 0);
+    CHECK_STATUS(savepoint_compact(world.session, NULL, NULL, NULL), SAVEPOINT_UNSUPPORTED);
+    CHECK_EQ(autosave_statistics(world.session).compacting, 0);
+    CHECK_EQ(autosave_statistics(world.session).compactions_failed, 0);
+    autosave_end(&world);
+    renames_over_open = true;
+}
+
+/* ---- a forked child */
+
+CHECK_TEST(compaction, a_forked_child_keeps_no_lock)
+{
+    struct world world = { 0 };
+    int pipes[2], ready[2];
+    char byte = 0;
+    int status = 0;
+    compaction_make(&world, "fork.svp", 4);
+    CHECK(pipe(pipes) == 0 && pipe(ready) == 0);
+    rename_hold(true);
+    const uint64_t ticket = compaction_begin(&world, 1);
+    rename_wait_held();
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        close(pipes[1]);
+        bool inert = write(ready[1], &byte, 1) == 1;
+        inert = inert && savepoint_compact(world.session, NULL, NULL, NULL) == SAVEPOINT_FORKED;
+        inert = inert && savepoint_take(world.session, NULL, NULL, NULL) == SAVEPOINT_FORKED;
+        _exit(read(pipes[0], &byte, 1) == 0 && inert && savepoint_close(world.session, NULL) == SAVEPOINT_OK ? 0 : 1);
+    }
+    close(pipes[0]);
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    rename_hold(false);
+    CHECK_OK(savepoint_wait(world.session, ticket, NULL, NULL));
+    world_close(&world);
+    CHECK(can_write(world.path));
+    close(pipes[1]);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    compaction_forget(&world.history, 3);
+    compaction_check(&world, "after the child");
+    world_free(&world);
+}
+
+CHECK_TEST(compaction, closing_waits_for_it)
+{
+    struct world world = { 0 };
+    compaction_make(&world, "close.svp", 4);
+    compaction_begin(&world, 1);
+    compaction_forget(&world.history, 3);
+    compaction_end(&world);
+}
