@@ -434,10 +434,10 @@ struct savepoint_compact_options; /* savepoint/archive.h */
  * the old one stay with it. Ids and contents stay, and the `file_offset` of each snapshot is another one. Whatever
  * fails, or is cancelled, leaves the old file in its place and the session on it; nothing is lost. UNCERTAIN (from
  * savepoint_wait): the new file is in place, but a power cut may bring back the old one, so that nothing more is taken
- * into it: POISONED. The callbacks of the options are called on a thread of the session, and must not call it. Where
- * files that are open cannot be replaced (Windows) it is UNSUPPORTED. Errors: INVALID (a ring alone, a dry run), BUSY
- * (one is going on, or a restore), POISONED, UNSUPPORTED, NO_MEMORY, FORKED; by savepoint_wait() those of
- * savepoint_archive_compact(). */
+ * into it: POISONED. The callbacks of the options are called on a thread of the session, and may call nothing of it but
+ * savepoint_cancel(). Where files that are open cannot be replaced (Windows) it is UNSUPPORTED. Errors: INVALID (a ring
+ * alone, a dry run), BUSY (one is going on, or a restore), POISONED, UNSUPPORTED, NO_MEMORY, FORKED; by
+ * savepoint_wait() those of savepoint_archive_compact(). */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_compact(struct savepoint *session, uint64_t *ticket, const struct savepoint_compact_options *options,
                   struct savepoint_error *error);

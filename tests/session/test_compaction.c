@@ -127,6 +127,74 @@ CHECK_TEST(compaction, a_reader_stays_and_a_writer_is_refused)
     world_free(&world);
 }
 
+/* ---- afterwards */
+
+/* What was read of the old file is nothing of the new one, though it stood at the same place. */
+CHECK_TEST(compaction, another_snapshot_at_the_same_offset)
+{
+    struct world world = { 0 };
+    struct savepoint_snapshot head;
+    compaction_make(&world, "same.svp", 0);
+    world_take(&world, SAVEPOINT_SYNC);
+    uint64_t offsets[2];
+    for (size_t i = 0; i < 2; i++) {
+        memset(world.memory, 0, PAGES * PAGE_BYTES);
+        random_fill(world_page(&world, 20 + i), 10 * PAGE_BYTES, &seed);
+        world_take(&world, SAVEPOINT_SYNC);
+        compaction_restore_all(&world);
+        CHECK_OK(savepoint_restore(world.session, &world.history.moments[1].id, NULL, NULL));
+        compaction_do(&world, 1);
+        CHECK_OK(savepoint_find(world.session, &head, "HEAD", NULL));
+        offsets[i] = head.file_offset;
+        compaction_forget(&world.history, 1);
+    }
+    CHECK_EQ(offsets[0], offsets[1]);
+    memset(world.memory, 7, PAGES * PAGE_BYTES);
+    compaction_restore_all(&world);
+    compaction_end(&world);
+}
+
+/* The next take goes on from what is in the new file. */
+CHECK_TEST(compaction, then_a_take_fails)
+{
+    struct world world = { 0 };
+    uint64_t ticket = 0;
+    compaction_make(&world, "then.svp", 4);
+    compaction_do(&world, 2);
+    compaction_forget(&world.history, 2);
+    compaction_scribble(&world);
+    fault_arm(FAULT_WRITE, 1, false, ENOSPC);
+    CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &ticket));
+    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_NO_SPACE);
+    fault_disarm();
+    compaction_scribble(&world);
+    world_take(&world, SAVEPOINT_SYNC);
+    compaction_end(&world);
+}
+
+/* A power cut may bring the old file back: what is taken into the new one would be promised and gone. */
+CHECK_TEST(compaction, a_name_that_is_not_durable)
+{
+    struct world world = { 0 };
+    uint64_t behind = 0;
+    compaction_make(&world, "name.svp", 4);
+    rename_hold(true);
+    const uint64_t ticket = compaction_begin(&world, 2);
+    rename_wait_held();
+    compaction_scribble(&world);
+    CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &behind));
+    fault_arm(FAULT_SYNC_FOLDER, 1, false, EIO);
+    rename_hold(false);
+    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_UNCERTAIN);
+    CHECK_STATUS(savepoint_wait(world.session, behind, NULL, NULL), SAVEPOINT_POISONED);
+    fault_disarm();
+    CHECK_STATUS(savepoint_compact(world.session, NULL, NULL, NULL), SAVEPOINT_POISONED);
+    CHECK_STATUS(world_start(&world, SAVEPOINT_SYNC, NULL), SAVEPOINT_POISONED);
+    compaction_forget(&world.history, 2);
+    compaction_restore_all(&world);
+    compaction_end(&world);
+}
+
 /* ---- giving up */
 
 CHECK_TEST(compaction, cancelled)
@@ -171,36 +239,6 @@ CHECK_TEST(compaction, cancelled)
     CHECK_EQ(autosave_statistics(world.session).compactions_failed, 2);
     compaction_forget(&world.history, world.history.count - 1);
     compaction_end(&world);
-}
-
-static int stop_at_once(void *user, uint64_t done_bytes, uint64_t total_bytes)
-{
-    (void)done_bytes;
-    (void)total_bytes;
-    ++*(int *)user;
-    return 1;
-}
-
-CHECK_TEST(compaction, stopped_by_its_progress)
-{
-    enum { MANY = 3000 };
-    struct world world = { 0 };
-    struct savepoint_compact_options options = SAVEPOINT_COMPACT_OPTIONS_INIT;
-    uint64_t ticket = 0;
-    int calls = 0;
-    autosave_open(&world, "progress.svp", MANY);
-    for (int i = 0; i < 3; i++) {
-        random_fill(world.memory, MANY * PAGE_BYTES, &seed);
-        world_take(&world, SAVEPOINT_SYNC);
-    }
-    options.keep_last = 2;
-    options.progress = stop_at_once;
-    options.progress_user = &calls;
-    CHECK_OK(savepoint_compact(world.session, &ticket, &options, NULL));
-    CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_CANCELLED);
-    CHECK_EQ(calls, 1);
-    compaction_check(&world, "stopped");
-    autosave_end(&world);
 }
 
 /* A take that fails in front of it: the session stands on the one before. */
@@ -269,6 +307,14 @@ CHECK_TEST(compaction, bad_calls)
     CHECK_OK(savepoint_compact(world.session, &ticket, &options, NULL));
     CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_IO);
     CHECK(!file_exists(world.path));
+    struct bytes other = file_read(away);
+    file_write(world.path, other.at, other.count);
+    for (uint32_t keep_last = 1; keep_last <= 3; keep_last += 2) {
+        ticket = compaction_begin(&world, keep_last);
+        CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_IO);
+        check_file(world.path, other, "another file");
+    }
+    bytes_free(&other);
     CHECK_EQ(rename(away, world.path), 0);
     compaction_end(&world);
 }

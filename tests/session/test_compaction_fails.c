@@ -14,6 +14,51 @@ enum { PAGES = COMPACTION_PAGES, KEEP = 2, CALLS_MAX = 20000 };
 
 static uint64_t seed = 29;
 
+/* ---- stopped */
+
+struct stop {
+    struct savepoint *session;
+    bool by_cancelling;
+    int calls;
+};
+
+static int stop_at_once(void *user, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct stop *stop = user;
+    (void)done_bytes;
+    (void)total_bytes;
+    stop->calls++;
+    if (stop->by_cancelling) {
+        CHECK_OK(savepoint_cancel(stop->session, 0, NULL));
+        return 0;
+    }
+    return 1;
+}
+
+CHECK_TEST(compaction_fails, stopped_by_its_progress)
+{
+    enum { MANY = 3000 };
+    struct world world = { 0 };
+    struct savepoint_compact_options options = SAVEPOINT_COMPACT_OPTIONS_INIT;
+    uint64_t ticket = 0;
+    autosave_open(&world, "progress.svp", MANY);
+    for (int i = 0; i < 3; i++) {
+        random_fill(world.memory, MANY * PAGE_BYTES, &seed);
+        world_take(&world, SAVEPOINT_SYNC);
+    }
+    options.keep_last = 2;
+    options.progress = stop_at_once;
+    for (int way = 0; way < 2; way++) {
+        struct stop stop = { world.session, way == 1, 0 };
+        options.progress_user = &stop;
+        CHECK_OK(savepoint_compact(world.session, &ticket, &options, NULL));
+        CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_CANCELLED);
+        CHECK_EQ(stop.calls, 1);
+        compaction_check(&world, "stopped");
+    }
+    autosave_end(&world);
+}
+
 /* ---- every call fails */
 
 static bool fail_at(struct world *world, enum fault_kind kind, uint64_t number, bool sticky, int code, uint64_t *failed)
