@@ -29,6 +29,8 @@ CHECK_TEST(compaction, takes_before_during_and_after_it)
     rename_wait_held();
     CHECK_EQ(autosave_statistics(world.session).compacting, 1);
     CHECK_EQ(autosave_statistics(world.session).takes_in_flight, 0);
+    CHECK_OK(savepoint_wait(world.session, 0, &snapshots[0], NULL)); /* the newest take, and not what is behind it */
+    CHECK_EQ(snapshots[0].sequence, 12);
     CHECK_STATUS(savepoint_compact(world.session, NULL, NULL, NULL), SAVEPOINT_BUSY);
     uint8_t *copies = malloc(3 * PAGES * PAGE_BYTES);
     for (int i = 0; i < 3; i++) {
@@ -226,6 +228,15 @@ CHECK_TEST(compaction, cancelled)
     CHECK_STATUS(savepoint_wait(world.session, ticket, NULL, NULL), SAVEPOINT_CANCELLED);
     CHECK_STATUS(savepoint_wait(world.session, behind, NULL, NULL), SAVEPOINT_CANCELLED);
     world_take(&world, SAVEPOINT_SYNC);
+
+    /* The take in front of it only. */
+    fault_hold_worker(true);
+    CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &behind));
+    ticket = compaction_begin(&world, 0);
+    CHECK_OK(savepoint_cancel(world.session, behind, NULL));
+    fault_hold_worker(false);
+    CHECK_STATUS(savepoint_wait(world.session, behind, NULL, NULL), SAVEPOINT_CANCELLED);
+    CHECK_OK(savepoint_wait(world.session, ticket, NULL, NULL));
 
     /* Too late. */
     rename_hold(true);

@@ -88,6 +88,28 @@ CHECK_TEST(compaction_auto, when_the_dropped_outweigh_the_kept)
     end(&world);
 }
 
+CHECK_TEST(compaction_auto, not_before_it_is_worth_it)
+{
+    static const struct {
+        size_t pages, saves, changed;
+    } ways[] = { { 900, 9, 60 }, { PAGES, 60, 1 } }; /* above 1 MiB, not above the rest; the other way round */
+    for (size_t i = 0; i < 2; i++) {
+        struct world world = { 0 };
+        autosave_open(&world, "worth.svp", ways[i].pages);
+        set(&world, 0, 0);
+        random_fill(world.memory, i == 0 ? 900 * PAGE_BYTES : PAGE_BYTES, &seed);
+        for (size_t save = 0; save < ways[i].saves; save++) {
+            random_fill(world_page(&world, save), ways[i].changed * PAGE_BYTES, &seed);
+            autosave_take(&world);
+        }
+        CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 0);
+        settle(&world);
+        CHECK_EQ(autosave_statistics(world.session).compactions, 0);
+        forget_dropped(&world);
+        end(&world);
+    }
+}
+
 CHECK_TEST(compaction_auto, not_where_it_is_turned_off)
 {
     struct world world = { 0 };
