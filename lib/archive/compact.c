@@ -138,9 +138,9 @@ static enum savepoint_status choose(struct compact *compact)
         return status;
     }
     struct svp_line *standing = svp_lineage_at(&compact->lineage, compact->call->standing);
-    if (standing != NULL && standing->dropped) {
+    if (compact->call->standing != 0 && (standing == NULL || standing->dropped)) {
         return svp_status_fail(compact->error, SAVEPOINT_INVALID, "compact",
-                               "%s: the session stands on a dropped snapshot", compact->path);
+                               "%s: the snapshot that the session goes on from is not among those kept", compact->path);
     }
     if (standing != NULL) {
         standing->bound = true;

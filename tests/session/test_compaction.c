@@ -262,6 +262,7 @@ CHECK_TEST(compaction, behind_a_take_that_fails)
     fault_arm(FAULT_WRITE, 1, false, ENOSPC);
     compaction_scribble(&world);
     CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &failing));
+    fault_wait_encoded(1);
     const uint64_t ticket = compaction_begin(&world, 2);
     fault_hold_writer(false);
     CHECK_STATUS(savepoint_wait(world.session, failing, NULL, NULL), SAVEPOINT_NO_SPACE);
@@ -269,7 +270,8 @@ CHECK_TEST(compaction, behind_a_take_that_fails)
     fault_disarm();
     compaction_forget(&world.history, 2);
     compaction_scribble(&world);
-    world_take(&world, SAVEPOINT_SYNC);
+    const struct savepoint_id before = world.history.moments[1].id;
+    CHECK_MEM(world_take(&world, SAVEPOINT_SYNC).parent.bytes, before.bytes, sizeof before.bytes);
     compaction_end(&world);
 }
 
