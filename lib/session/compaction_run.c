@@ -5,6 +5,7 @@
 #include "os/host.h"
 #include "session/commit.h"
 #include "session/drop.h"
+#include "session/recall.h"
 #include "session/takes.h"
 #include "status.h"
 
@@ -142,7 +143,12 @@ static void go_over(struct svp_compaction *compaction, bool certain)
 {
     struct savepoint *session = compaction->session;
     const uint64_t before = session->append.tail.committed_bytes;
+    const bool recalls = session->recall.open;
+    svp_recall_close(&session->recall);
     exchange(compaction);
+    if (recalls) { /* where that fails, what the shadow does not hold is stored whole */
+        svp_recall_open(session, NULL);
+    }
     session->append.output.poisoned = !certain; /* what is written now may be gone after a power cut */
     for (size_t i = 0; i < compaction->part_count; i++) {
         struct svp_compaction_part *part = &compaction->parts[i];
