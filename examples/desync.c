@@ -86,7 +86,9 @@ int main(void)
     while (frame < FRAMES && memcmp(&players[0].at[frame].digest, &players[1].at[frame].digest, 16) == 0) {
         frame++;
     }
-    find(frame);
+    if (frame < FRAMES) {
+        find(frame);
+    }
     remove("desync.svp");
     need(savepoint_promote(players[1].session, NULL, NULL, "desync.svp", NULL, &error));
     printf("all frames of the second player are in desync.svp\n");

@@ -47,16 +47,26 @@ static MDB_txn *begin(const struct store *own, unsigned flags)
     return transaction;
 }
 
-static bool open_lmdb(struct peer_host *host, const char **why)
+static struct store *new_store(struct peer_host *host)
 {
-    const struct workload_shape *shape = &host->workload.shape;
     struct store *own = calloc(1, sizeof *own);
-    char path[BENCH_PATH_BYTES];
-    (void)why;
-    if (own == NULL || (own->hashes = calloc((size_t)shape->pages, sizeof *own->hashes)) == NULL) {
+    if (own == NULL) {
         bench_fail("no memory for a peer");
     }
     host->own = own;
+    return own;
+}
+
+static bool open_lmdb(struct peer_host *host, const char **why)
+{
+    const struct workload_shape *shape = &host->workload.shape;
+    struct store *own = new_store(host);
+    char path[BENCH_PATH_BYTES];
+    (void)why;
+    own->hashes = calloc((size_t)shape->pages, sizeof *own->hashes);
+    if (own->hashes == NULL) {
+        bench_fail("no memory for a peer");
+    }
     host->state = bench_fresh(host->bytes);
     workload_fill(host->state, shape, 0, shape->pages);
     peer_path(host, path, peer_name(PEER_LMDB));

@@ -229,15 +229,25 @@ static void save_huge(struct peer_host *host, enum peer peer, struct peer_result
     }
 }
 
-static bool open_huge(struct peer_host *host, const char **why)
+static struct whole *new_whole(struct peer_host *host)
 {
     struct whole *own = calloc(1, sizeof *own);
+    if (own == NULL) {
+        bench_fail("no memory for a peer");
+    }
+    host->own = own;
+    return own;
+}
+
+static bool open_huge(struct peer_host *host, const char **why)
+{
+    struct whole *own = new_whole(host);
     (void)why;
-    if (own == NULL || (own->context = ZSTD_createCCtx()) == NULL) {
+    own->context = ZSTD_createCCtx();
+    if (own->context == NULL) {
         bench_fail("no memory for a peer");
     }
     own->packed = bench_memory(ZSTD_compressBound(BLOCK_BYTES));
-    host->own = own;
     return true; /* fork_thp_fresh makes the state */
 }
 
