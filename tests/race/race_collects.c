@@ -5,7 +5,6 @@
  * cannot work here. Fails when it did not get to re-arm as many pages as asked for: then nothing was proved. */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "race.h"
 #include "savepoint/watch.h"
 
 /* Collector i owns the 64 pages of word i of the bitmap that all of them share. */
@@ -47,32 +47,6 @@ struct worker {
     unsigned index;
     pthread_t thread;
 };
-
-static _Noreturn void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("race_collects: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static void require(enum savepoint_status status, const struct savepoint_error *error)
-{
-    if (status != SAVEPOINT_OK) {
-        fail("%s: %s", savepoint_status_name(status), error->message);
-    }
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
 
 static double seconds(void)
 {

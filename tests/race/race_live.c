@@ -6,7 +6,6 @@
  * stays; others ask, wait and cancel. Exit status 0: passed, 1: failed, 77: the backend cannot work here. */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "savepoint.h"
+#include "race.h"
 
 enum { WRITERS = 2, PAGES = 512, PAGE = 4096, WORDS = PAGES * PAGE / 8, BATCH = 50, CANCEL_EVERY = 9 };
 
@@ -28,34 +27,6 @@ static struct {
     _Atomic uint64_t moves, asked;
     uint64_t ended, given_up, beside;
 } world;
-
-static _Noreturn void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("race_live: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static void require(enum savepoint_status status, const struct savepoint_error *error)
-{
-    if (status != SAVEPOINT_OK) {
-        char text[512];
-        savepoint_error_format(error, text, sizeof text);
-        fail("%s", text);
-    }
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
 
 /* A writer has words of its own, on every page. */
 static void move(uint64_t *state, size_t writer)

@@ -7,7 +7,6 @@
  * here. */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "savepoint.h"
+#include "race.h"
 
 enum { WRITERS = 2, PAGES = 48, PAGE = 4096, SLOTS = PAGE / 8, ROUNDS = 120, STATES_MAX = 512 };
 
@@ -34,26 +33,6 @@ static struct known frames[STATES_MAX], promoted[STATES_MAX];
 static size_t frame_count, promoted_count;
 static unsigned lives_begun, lives;
 static char own_path[64], other_path[64];
-
-static _Noreturn void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("race_promote: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static void require(enum savepoint_status status, const struct savepoint_error *error)
-{
-    if (status != SAVEPOINT_OK) {
-        char text[512];
-        savepoint_error_format(error, text, sizeof text);
-        fail("%s", text);
-    }
-}
 
 /* What a writer stores stays, unless the program went back. */
 static void *write_for_ever(void *argument)

@@ -6,7 +6,6 @@
  * that was complete before). Exit status 0: passed, 1: failed, 77: the backend cannot work here. */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "savepoint.h"
+#include "race.h"
 
 enum { SESSIONS = 2, WRITERS = 2, WAITERS = 2, PAGES = 64, PAGE = 4096, SLOTS = PAGE / 8, BATCH = 50, CHECK_EVERY = 7 };
 
@@ -38,34 +37,6 @@ struct worker {
     unsigned index;
     pthread_t thread;
 };
-
-static _Noreturn void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("race_session: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static void require(enum savepoint_status status, const struct savepoint_error *error)
-{
-    if (status != SAVEPOINT_OK) {
-        char text[512];
-        savepoint_error_format(error, text, sizeof text);
-        fail("%s", text);
-    }
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
 
 /* The place of a writer's version in a page. */
 static size_t slot(unsigned writer, size_t page)

@@ -5,7 +5,6 @@
  * cannot work here. Fails when it did not get to re-arm as many pages as asked for: then nothing was proved. */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "race.h"
 #include "watch/watch.h"
 
 enum { WRITERS = 3, PAGES = 192, RUNS = 24, DEADLINE_S = 120 };
@@ -35,34 +35,6 @@ struct writer {
     struct race *race;
     unsigned index;
 };
-
-static _Noreturn void fail(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("race_watch: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-static void require(enum savepoint_status status, const struct savepoint_error *error)
-{
-    if (status != SAVEPOINT_OK) {
-        char text[512];
-        savepoint_error_format(error, text, sizeof text);
-        fail("%s", text);
-    }
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
-}
 
 static double seconds(void)
 {
