@@ -94,16 +94,9 @@ static enum savepoint_status match_entry(struct load *load, uint32_t index)
                                "first",
                                entry->name);
     }
-    if (region->bytes < entry->bytes) {
-        return svp_status_fail(
-            load->error, SAVEPOINT_MISMATCH, "load",
-            "region '%.80s' has %zu bytes here and %llu in the snapshot: make it at least that large", entry->name,
-            region->bytes, (unsigned long long)entry->bytes);
-    }
-    if ((entry->flags & SVP_REGION_MAPPED) != 0 && entry->address != (uint64_t)(uintptr_t)region->base) {
-        return svp_status_fail(load->error, SAVEPOINT_MISMATCH, "load",
-                               "region '%.80s' was mapped at %#llx, here it is at %p: pointers into it would break",
-                               entry->name, (unsigned long long)entry->address, (void *)region->base);
+    enum savepoint_status status = svp_region_check_fits(region, entry, "load", load->error);
+    if (status != SAVEPOINT_OK) {
+        return status;
     }
     return svp_page_map_open(&load->maps[index], entry->id, entry->bytes / SVP_PAGE_BYTES) ? SAVEPOINT_OK
                                                                                            : fail_memory(load);

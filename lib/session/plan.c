@@ -22,18 +22,9 @@ static enum savepoint_status match_entry(struct savepoint *session, struct svp_r
             "or restore with SAVEPOINT_RESTORE_SKIP_MISSING",
             entry->name);
     }
-    if (region->bytes < entry->bytes) {
-        return svp_status_fail(
-            error, SAVEPOINT_MISMATCH, "restore",
-            "region '%.80s' has %zu bytes here and %llu in the snapshot: make it at least that large", entry->name,
-            region->bytes, (unsigned long long)entry->bytes);
-    }
-    if ((entry->flags & SVP_REGION_MAPPED) != 0 && entry->address != (uint64_t)(uintptr_t)region->base) {
-        return svp_status_fail(
-            error, SAVEPOINT_MISMATCH, "restore",
-            "region '%.80s' was mapped at %#llx, here it is at %p: pointers into it would break: let "
-            "savepoint_map place it",
-            entry->name, (unsigned long long)entry->address, (void *)region->base);
+    enum savepoint_status status = svp_region_check_fits(region, entry, "restore", error);
+    if (status != SAVEPOINT_OK) {
+        return status;
     }
     struct svp_restore_part *part = &restore->parts[restore->part_count];
     part->region = region;

@@ -230,3 +230,22 @@ void svp_region_forget(struct svp_region *region, uint64_t page)
     const struct svp_hash zero = svp_tree_zero_page();
     svp_tree_update(&region->tree, page, &zero);
 }
+
+enum savepoint_status svp_region_check_fits(const struct svp_region *region, const struct svp_region_entry *entry,
+                                            const char *operation, struct savepoint_error *error)
+{
+    if (region->bytes < entry->bytes) {
+        return svp_status_fail(
+            error, SAVEPOINT_MISMATCH, operation,
+            "region '%.80s' has %zu bytes here and %llu in the snapshot: make it at least that large", entry->name,
+            region->bytes, (unsigned long long)entry->bytes);
+    }
+    if ((entry->flags & SVP_REGION_MAPPED) != 0 && entry->address != (uint64_t)(uintptr_t)region->base) {
+        return svp_status_fail(
+            error, SAVEPOINT_MISMATCH, operation,
+            "region '%.80s' was mapped at %#llx, here it is at %p: pointers into it would break: let "
+            "savepoint_map place it",
+            entry->name, (unsigned long long)entry->address, (void *)region->base);
+    }
+    return SAVEPOINT_OK;
+}

@@ -32,6 +32,9 @@ svp_region_collect(struct svp_region *region, enum svp_watch_mode mode, struct s
 /* Before so many of its pages are written: a watch that protects them lets go, unless its faults are the cheaper way.
  * BAD_MEMORY for memory that cannot be written. */
 enum savepoint_status svp_region_prepare(struct svp_region *region, uint64_t pages, struct savepoint_error *error);
+/* MISMATCH: what a snapshot has of the region does not fit into it, or was mapped elsewhere. */
+enum savepoint_status svp_region_check_fits(const struct svp_region *region, const struct svp_region_entry *entry,
+                                            const char *operation, struct savepoint_error *error);
 
 /* With `watching` held: system calls may write to [start, end), whole host pages, until the next take. */
 enum savepoint_status
