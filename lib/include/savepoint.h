@@ -82,7 +82,7 @@ enum savepoint_status {
     SAVEPOINT_BAD_MEMORY = -15,    /* the memory is not mapped, or not readable and writable */
     SAVEPOINT_MISMATCH = -16,      /* regions here and in the snapshot do not fit together */
     SAVEPOINT_NOT_RESUMED = -17,   /* a first take on a non-empty archive without resume or restore */
-    SAVEPOINT_BUSY = -18,          /* a restore is running */
+    SAVEPOINT_BUSY = -18,          /* other work on the session has to end first: the message says which */
     SAVEPOINT_POISONED = -19,      /* an earlier failure left this object unusable for this call */
     SAVEPOINT_FORKED = -20,        /* the session belongs to the parent process */
     SAVEPOINT_NO_BACKEND = -21,    /* the write-watch asked for cannot work here */

@@ -78,7 +78,7 @@ static struct svp_take *new_compaction(struct savepoint *session, const struct s
 static enum savepoint_status check_begin(const struct savepoint *session, struct savepoint_error *error)
 {
     if (session->restoring) {
-        return svp_status_fail(error, SAVEPOINT_BUSY, "compact", "a restore is running");
+        return svp_status_fail(error, SAVEPOINT_BUSY, "compact", "a restore, a promotion or a load is running");
     }
     if (session->statistics.compacting > 0) {
         return svp_status_fail(error, SAVEPOINT_BUSY, "compact", "the archive is being compacted already");

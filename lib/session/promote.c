@@ -298,7 +298,6 @@ promote_to(struct promotion *promotion, const char *path, struct savepoint_snaps
     if (code != 0) {
         return svp_status_os(promotion->error, code, "promote", "cannot register the fork handler");
     }
-    svp_session_settle(promotion->session);
     enum savepoint_status status = svp_append_open(append, &repair, path, false, promotion->error);
     if (status == SAVEPOINT_OK) {
         status = write_states(promotion, append->tail.end.newest_commit);

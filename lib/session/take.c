@@ -63,7 +63,7 @@ static enum savepoint_status check_take(struct savepoint *session, bool for_ring
     bool writer_poisoned = session->writer_poisoned;
     svp_mutex_unlock(session->mutex);
     if (restoring) {
-        return svp_status_fail(error, SAVEPOINT_BUSY, "take", "a restore is running");
+        return svp_status_fail(error, SAVEPOINT_BUSY, "take", "a restore, a promotion or a load is running");
     }
     if (writer_poisoned && !for_ring) {
         return svp_status_fail(
