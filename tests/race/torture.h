@@ -35,6 +35,7 @@ enum { TORTURE_DISCARD = 255 }; /* as length: all of the page is zero, unless st
 struct torture_arena {
     struct svp_watch *watch;
     unsigned char *memory, *copies;
+    unsigned char *seen;                         /* one page, as it was read */
     uint32_t version[ALL_SLOTS][PAGES];          /* each row is its slot's own */
     _Atomic uint64_t finished[ALL_SLOTS][PAGES]; /* raised after the store */
     uint64_t before[ALL_SLOTS][PAGES];

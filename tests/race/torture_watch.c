@@ -109,6 +109,8 @@ static void release_writers(struct torture *torture)
     pthread_mutex_unlock(&holding);
 }
 
+/* Compared is what was read once: memcmp reads bytes that differ again, and if writers have gone on till they are as in
+ * the copy once more (versions show modulo 256), it calls the pages equal. */
 static void copy_pages(const struct torture *torture, struct torture_arena *arena, const struct svp_watch_run *run)
 {
     uint64_t changed = 0;
@@ -116,8 +118,9 @@ static void copy_pages(const struct torture *torture, struct torture_arena *aren
         const unsigned char *live = (const unsigned char *)run->start + done;
         unsigned char *copy = arena->copies + (live - arena->memory);
         arena->reported++;
-        if (memcmp(copy, live, torture->page_bytes) != 0) {
-            memcpy(copy, live, torture->page_bytes);
+        memcpy(arena->seen, live, torture->page_bytes);
+        if (memcmp(copy, arena->seen, torture->page_bytes) != 0) {
+            memcpy(copy, arena->seen, torture->page_bytes);
             changed++;
         }
     }
@@ -260,7 +263,8 @@ static void map_arenas(struct torture *torture)
         failure = svp_vm_map(start, bytes, bytes);
         arena->memory = (unsigned char *)start;
         arena->copies = calloc(PAGES, torture->page_bytes);
-        if (arena->copies == NULL) {
+        arena->seen = malloc(torture->page_bytes);
+        if (arena->copies == NULL || arena->seen == NULL) {
             failure = -1;
         }
     }
@@ -275,6 +279,7 @@ static void unmap_arenas(struct torture *torture)
     for (size_t i = 0; i < ARENAS; i++) {
         svp_vm_unmap((uintptr_t)torture->arenas[i].memory, PAGES * torture->page_bytes);
         free(torture->arenas[i].copies);
+        free(torture->arenas[i].seen);
     }
 }
 
