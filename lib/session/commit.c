@@ -287,6 +287,9 @@ static void encode_take(struct savepoint *session, struct svp_take *take)
             svp_take_fail(session, take, status, &error);
         }
     }
+    if (status == SAVEPOINT_OK) {
+        svp_recall_captured(session, take);
+    }
     status = write_pages(session, take, &error);
     settle_hot(take);
     if (status == SAVEPOINT_OK) {

@@ -153,6 +153,47 @@ CHECK_TEST(recall, what_cannot_be_read_is_stored_whole)
     close_lab(&lab);
 }
 
+/* What one look fails to bring is looked for page by page. */
+CHECK_TEST(recall, what_could_not_be_read_once_is_read_again)
+{
+    struct lab lab;
+    open_lab(&lab);
+    reopen(&lab);
+    touch_noise(&lab, PAGES / 4);
+    fault_arm(FAULT_READ, 1, false, EIO);
+    take(&lab);
+    CHECK(fault_hits(FAULT_READ) > 0);
+    fault_disarm();
+    CHECK_EQ(read_statistics(&lab).pages_delta, PAGES / 4);
+    close_lab(&lab);
+}
+
+static uint64_t reads_of_a_take(struct lab *lab)
+{
+    touch_noise(lab, PAGES / 2);
+    fault_arm(FAULT_READ, 0, false, 0);
+    take(lab);
+    uint64_t reads = fault_calls(FAULT_READ);
+    fault_disarm();
+    return reads;
+}
+
+CHECK_TEST(recall, what_lies_beside_a_captured_page_is_not_read_again)
+{
+    enum { BESIDE = 16 };
+    struct lab lab;
+    open_lab(&lab);
+    const uint64_t reads = reads_of_a_take(&lab);
+    reopen(&lab);
+    for (unsigned page = 0; page < PAGES / 2; page += BESIDE) {
+        lab.memory[page * (size_t)PAGE + 17] ^= 1;
+    }
+    take(&lab);
+    CHECK_EQ(reads_of_a_take(&lab), reads);
+    CHECK_EQ(read_statistics(&lab).pages_whole, 0);
+    close_lab(&lab);
+}
+
 /* Sparse pages: beside the zeros that the library's copy holds instead they look like a small change. */
 CHECK_TEST(recall, what_cannot_be_read_is_not_taken_for_zeros)
 {
