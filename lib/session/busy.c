@@ -5,7 +5,8 @@
 
 static enum savepoint_status fail_if(bool busy, const char *operation, struct savepoint_error *error)
 {
-    return busy ? svp_status_fail(error, SAVEPOINT_BUSY, operation, "a restore, a promotion or a load is running") : SAVEPOINT_OK;
+    return busy ? svp_status_fail(error, SAVEPOINT_BUSY, operation, "a restore, a promotion or a load is running")
+                : SAVEPOINT_OK;
 }
 
 enum savepoint_status
