@@ -1,17 +1,53 @@
 /* power_disk.c - a record of the writer's system calls, and every state of the disk that a power cut may leave */
+#define _POSIX_C_SOURCE 200809L
 #include "power_disk.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "fault.h"
 
-static struct record record;
+static struct record record = { .names = { { NO_FILE, NO_FILE } } };
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* several threads make the calls */
 
-static void note(const struct fault_event *event)
+static uint64_t inode_of(const struct svp_file *file)
+{
+    struct stat status;
+    CHECK(fstat(file->descriptor, &status) == 0);
+    return (uint64_t)status.st_ino;
+}
+
+static int number_new(const struct svp_file *file)
+{
+    CHECK(record.file_count < FILES_MAX);
+    record.inodes[record.file_count] = inode_of(file);
+    return (int)record.file_count++;
+}
+
+/* The newest of that inode, which may have had another file before. */
+static int number_of(const struct svp_file *file)
+{
+    const uint64_t inode = inode_of(file);
+    for (size_t i = record.file_count; i > 0; i--) {
+        if (record.inodes[i - 1] == inode) {
+            return (int)i - 1;
+        }
+    }
+    return number_new(file);
+}
+
+static struct step *add_step(struct step step)
 {
     CHECK(record.count < STEPS_MAX);
-    struct step *step = &record.steps[record.count++];
-    *step = (struct step){ .count = event->count, .offset = (size_t)event->offset };
+    record.steps[record.count] = step;
+    return &record.steps[record.count++];
+}
+
+static void note_contents(const struct fault_event *event)
+{
+    const int file = number_of(event->file);
+    struct step *step = add_step((struct step){ .file = file, .count = event->count, .offset = (size_t)event->offset });
     switch (event->kind) {
     case FAULT_WRITE:
         step->kind = STEP_WRITE;
@@ -22,19 +58,53 @@ static void note(const struct fault_event *event)
     case FAULT_TRUNCATE:
         step->kind = STEP_TRUNCATE;
         break;
-    case FAULT_SYNC:
-        step->kind = STEP_SYNC;
-        break;
     default:
-        step->kind = STEP_FOLDER;
+        step->kind = STEP_SYNC;
         break;
     }
 }
 
+static void note(const struct fault_event *event)
+{
+    pthread_mutex_lock(&mutex);
+    if (event->kind == FAULT_SYNC_FOLDER) {
+        add_step((struct step){ .kind = STEP_FOLDER });
+    } else {
+        note_contents(event);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
 void record_durable(size_t snapshots)
 {
-    CHECK(record.count < STEPS_MAX);
-    record.steps[record.count++] = (struct step){ .kind = STEP_DURABLE, .snapshots = snapshots };
+    pthread_mutex_lock(&mutex);
+    add_step((struct step){ .kind = STEP_DURABLE, .snapshots = snapshots });
+    pthread_mutex_unlock(&mutex);
+}
+
+void record_created(size_t name, const struct svp_file *file)
+{
+    pthread_mutex_lock(&mutex);
+    record.names.files[name] = number_new(file);
+    add_step((struct step){ .kind = STEP_NAMES, .names = record.names });
+    pthread_mutex_unlock(&mutex);
+}
+
+void record_renamed(size_t from, size_t to)
+{
+    pthread_mutex_lock(&mutex);
+    record.names.files[to] = record.names.files[from];
+    record.names.files[from] = NO_FILE;
+    add_step((struct step){ .kind = STEP_NAMES, .names = record.names });
+    pthread_mutex_unlock(&mutex);
+}
+
+void record_removed(size_t name)
+{
+    pthread_mutex_lock(&mutex);
+    record.names.files[name] = NO_FILE;
+    add_step((struct step){ .kind = STEP_NAMES, .names = record.names });
+    pthread_mutex_unlock(&mutex);
 }
 
 void forget_record(void)
@@ -42,6 +112,8 @@ void forget_record(void)
     while (record.count > 0) {
         free(record.steps[--record.count].bytes);
     }
+    record.file_count = 0;
+    record.names = (struct names){ { NO_FILE, NO_FILE } };
 }
 
 void record_calls(bool on)
@@ -100,7 +172,12 @@ static void add_version(struct window *window, size_t block, const uint8_t *befo
     memcpy(window->blocks[i].versions[version], now, BLOCK);
 }
 
-void open_window(struct window *window, struct image *image, size_t cut)
+static bool is_of(const struct step *step, int file)
+{
+    return (step->kind == STEP_WRITE || step->kind == STEP_TRUNCATE || step->kind == STEP_SYNC) && step->file == file;
+}
+
+void open_window(struct window *window, struct image *image, int file, size_t cut)
 {
     static struct image before;
     static struct image cache;
@@ -109,15 +186,21 @@ void open_window(struct window *window, struct image *image, size_t cut)
     memset(image->bytes, 0, sizeof image->bytes);
     window->durable = 0;
     for (size_t i = 0; i < cut; i++) {
-        synced = record.steps[i].kind == STEP_SYNC ? i : synced;
-        window->durable = record.steps[i].kind == STEP_DURABLE ? record.steps[i].snapshots : window->durable;
+        const struct step *step = &record.steps[i];
+        synced = is_of(step, file) && step->kind == STEP_SYNC ? i : synced;
+        window->durable = step->kind == STEP_DURABLE ? step->snapshots : window->durable;
     }
     for (size_t i = 0; i < synced; i++) {
-        apply(image, &record.steps[i]);
+        if (is_of(&record.steps[i], file)) {
+            apply(image, &record.steps[i]);
+        }
     }
     cache = *image;
     window->sizes[window->size_count++] = cache.size;
     for (size_t i = synced; i < cut; i++) {
+        if (!is_of(&record.steps[i], file)) {
+            continue;
+        }
         before = cache;
         apply(&cache, &record.steps[i]);
         if (cache.size != before.size) {

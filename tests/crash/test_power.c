@@ -123,7 +123,7 @@ explore(const char *name, const struct history *history, size_t samples, uint64_
         CHECK_MSG(last != STEP_DURABLE || in_folder, "%s: a snapshot was promised before the file's name was synced",
                   name);
         snprintf(what, sizeof what, "%s, cut after call %zu", name, cut);
-        open_window(&window, &durable, cut);
+        open_window(&window, &durable, 0, cut);
         bool exhaustive = count_states(&window) <= (deep() ? EXHAUSTIVE : EXHAUSTIVE / 8);
         if (exhaustive) {
             try_every_state(&window, &durable, history, what, tally);

@@ -154,7 +154,7 @@ int __wrap_svp_file_write(const struct svp_file *file, const void *from, size_t 
     }
     size_t stored = code != 0 ? bytes / 2 : bytes;
     int real = __real_svp_file_write(file, from, stored, offset);
-    tell(real, (struct fault_event){ FAULT_WRITE, from, stored, offset });
+    tell(real, (struct fault_event){ FAULT_WRITE, file, from, stored, offset });
     return code != 0 ? code : real;
 }
 
@@ -163,7 +163,8 @@ int __wrap_svp_file_sync(const struct svp_file *file);
 int __wrap_svp_file_sync(const struct svp_file *file)
 {
     int code = next_failure(FAULT_SYNC);
-    return code != 0 ? code : tell(__real_svp_file_sync(file), (struct fault_event){ .kind = FAULT_SYNC });
+    return code != 0 ? code
+                     : tell(__real_svp_file_sync(file), (struct fault_event){ .kind = FAULT_SYNC, .file = file });
 }
 
 int __real_svp_file_sync_folder(const char *path);
@@ -182,7 +183,7 @@ int __wrap_svp_file_truncate(const struct svp_file *file, uint64_t bytes)
     int code = next_failure(FAULT_TRUNCATE);
     return code != 0 ? code
                      : tell(__real_svp_file_truncate(file, bytes),
-                            (struct fault_event){ .kind = FAULT_TRUNCATE, .offset = bytes });
+                            (struct fault_event){ .kind = FAULT_TRUNCATE, .file = file, .offset = bytes });
 }
 
 void *__real_svp_memory_alloc(size_t bytes);

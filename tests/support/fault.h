@@ -41,8 +41,10 @@ typedef void fault_watcher(enum fault_kind kind);
 void fault_watch(fault_watcher *watcher);
 
 /* Told of every call that changed a file or made it durable, after it succeeded (a torn write: what was stored). */
+struct svp_file;
 struct fault_event {
     enum fault_kind kind;
+    const struct svp_file *file; /* NULL: FAULT_SYNC_FOLDER */
     const void *bytes;
     size_t count;
     uint64_t offset; /* of a write; the new size of a truncation */
