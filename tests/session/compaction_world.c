@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "os/file.h"
 
@@ -52,6 +53,23 @@ void rename_wait_held(void)
         pthread_cond_wait(&changed, &mutex);
     }
     pthread_mutex_unlock(&mutex);
+}
+
+bool rename_held_within(unsigned milliseconds)
+{
+    struct timespec end;
+    CHECK(clock_gettime(CLOCK_REALTIME, &end) == 0);
+    end.tv_nsec += (long)milliseconds * 1000000;
+    end.tv_sec += end.tv_nsec / 1000000000;
+    end.tv_nsec %= 1000000000;
+    int code = 0;
+    pthread_mutex_lock(&mutex);
+    while (!held && code == 0) {
+        code = pthread_cond_timedwait(&changed, &mutex, &end);
+    }
+    const bool waits = held;
+    pthread_mutex_unlock(&mutex);
+    return waits;
 }
 
 /* ---- sessions */

@@ -8,8 +8,9 @@ enum { COMPACTION_PAGES = 48 };
 
 /* While held, no file gets another one's name: the new one is whole, and the old one in place. */
 void rename_hold(bool hold);
-void rename_wait_held(void); /* until one waits */
-extern int rename_code;      /* to fail with; 0: it works */
+void rename_wait_held(void);                    /* until one waits */
+bool rename_held_within(unsigned milliseconds); /* one waits by then */
+extern int rename_code;                         /* to fail with; 0: it works */
 extern bool renames_over_open;
 
 /* A few pages, a few bytes of each: deltas; now and then a whole page. */
