@@ -24,6 +24,7 @@ struct svp_append {                      /* one thread at a time */
     svp_append_sink *sink;               /* NULL: to the output */
     void *sink_user;
     struct svp_output output; /* the file; with a sink it belongs to whoever writes */
+    bool created;             /* opening made the file */
 
     /* the transaction being laid out */
     bool open;
@@ -34,7 +35,8 @@ struct svp_append {                      /* one thread at a time */
 };
 
 /* Opens an archive for writing: creates, locks, mends the tail (saves and cuts a torn one, seals an unsealed one).
- * `repair` tells what was done. LOCKED, CORRUPT, NOT_AN_ARCHIVE, UNSUPPORTED, IO, NO_SPACE, NO_MEMORY. */
+ * `repair` tells what was done. On failure there is no new file. LOCKED, CORRUPT, NOT_AN_ARCHIVE, UNSUPPORTED, IO,
+ * NO_SPACE, NO_MEMORY. */
 struct svp_repair {
     uint64_t torn_offset, torn_bytes;
     bool torn_cut, resealed;
@@ -43,6 +45,8 @@ enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repa
                                       bool must_exist, struct savepoint_error *error);
 /* Syncs what was committed unsynced, and seals it. */
 enum savepoint_status svp_append_close(struct svp_append *append, struct savepoint_error *error);
+/* Once it is closed: a file that was created, and nothing came into, is gone. */
+void svp_append_forget(const struct svp_append *append, const char *path);
 
 /* A transaction: begin, records, then finish or abort. */
 enum savepoint_status svp_append_begin(struct svp_append *append, struct savepoint_error *error);

@@ -269,8 +269,6 @@ static uint64_t append_offset(const void *to)
 static enum savepoint_status run(struct svp_receive *receive, const char *path)
 {
     const struct svp_sink sink = { &receive->append, &receive->append.body, append_record, append_offset };
-    bool existed = false;
-    struct svp_file file = SVP_FILE_NONE;
     receive->unpacker = svp_unpacker_open();
     if (receive->unpacker == NULL || !svp_recode_open(&receive->recode, &sink)) {
         return svp_status_fail(receive->error, SAVEPOINT_NO_MEMORY, "receive", "no memory");
@@ -280,8 +278,6 @@ static enum savepoint_status run(struct svp_receive *receive, const char *path)
     if (status != SAVEPOINT_OK) {
         return status;
     }
-    existed = svp_file_open(&file, path, SVP_FILE_READ, NULL) != ENOENT;
-    svp_file_close(&file);
     status = svp_receive_open(receive, path);
     bool opened = receive->append.source.path != NULL;
     status = status == SAVEPOINT_OK ? svp_receive_start(receive) : status;
@@ -298,8 +294,8 @@ static enum savepoint_status run(struct svp_receive *receive, const char *path)
         enum savepoint_status closed =
             svp_append_close(&receive->append, status == SAVEPOINT_OK ? receive->error : NULL);
         status = status != SAVEPOINT_OK ? status : closed;
-        if (empty && !existed) {
-            svp_file_remove(path); /* nothing came to put into it */
+        if (empty) {
+            svp_append_forget(&receive->append, path);
         }
     }
     return status;

@@ -234,6 +234,22 @@ static enum savepoint_status adopt_log(struct svp_append *append, const struct s
     return status;
 }
 
+/* Somebody else may have found the empty file by now, and be about to write to it: then it stays. */
+void svp_append_forget(const struct svp_append *append, const char *path)
+{
+    struct svp_file file = SVP_FILE_NONE;
+    bool held_by_other = false;
+    uint64_t bytes = 0;
+    if (!append->created || svp_file_open(&file, path, SVP_FILE_WRITE, NULL) != 0) {
+        return;
+    }
+    const bool ours = svp_file_lock(&file, &held_by_other) == 0 && !held_by_other && svp_file_is_at(&file, path);
+    if (ours && svp_file_size(&file, &bytes) == 0 && bytes == 0) {
+        svp_file_remove(path);
+    }
+    svp_file_close(&file);
+}
+
 enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repair *repair, const char *path,
                                       bool must_exist, struct savepoint_error *error)
 {
@@ -241,15 +257,14 @@ enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repa
     struct svp_log log;
     *append = (struct svp_append){ .source = { .file = SVP_FILE_NONE } };
     *repair = (struct svp_repair){ 0 };
-    int code = svp_file_open(&file, path, must_exist ? SVP_FILE_WRITE : SVP_FILE_CREATE, NULL);
+    int code = svp_file_open(&file, path, must_exist ? SVP_FILE_WRITE : SVP_FILE_CREATE, &append->created);
     if (code != 0) {
         return fail_open(path, code, must_exist, error);
     }
     enum savepoint_status status = svp_source_open(&append->source, file, path, error);
-    if (status != SAVEPOINT_OK) {
-        return status;
+    if (status == SAVEPOINT_OK) {
+        status = lock(&append->source, error);
     }
-    status = lock(&append->source, error);
     if (status == SAVEPOINT_OK) {
         status = svp_log_open(&log, &append->source, error);
     }
@@ -261,6 +276,7 @@ enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repa
     }
     if (status != SAVEPOINT_OK) {
         svp_source_close(&append->source);
+        svp_append_forget(append, path);
         return status;
     }
     describe_writer(&append->segment);

@@ -1,5 +1,4 @@
 /* promote.c - savepoint_promote: states of the ring become snapshots of an archive */
-#include <errno.h>
 #include <string.h>
 
 #include "archive/catalog.h"
@@ -278,21 +277,12 @@ static void leave_archive(void *item)
     svp_file_close(&append->source.file);
 }
 
-static bool is_there(const char *path)
-{
-    struct svp_file file = SVP_FILE_NONE;
-    bool missing = svp_file_open(&file, path, SVP_FILE_READ, NULL) == ENOENT;
-    svp_file_close(&file);
-    return !missing;
-}
-
 static enum savepoint_status
 promote_to(struct promotion *promotion, const char *path, struct savepoint_snapshot *snapshot)
 {
     struct svp_append *append = promotion->append = &promotion->other;
     struct svp_repair repair;
     struct savepoint_snapshot promoted;
-    const bool existed = is_there(path);
     append->source.file = (struct svp_file)SVP_FILE_NONE;
     int code = svp_host_at_fork(leave_archive, append);
     if (code != 0) {
@@ -307,8 +297,8 @@ promote_to(struct promotion *promotion, const char *path, struct savepoint_snaps
         const bool empty = !append->tail.has_end;
         enum savepoint_status closed = svp_append_close(append, status == SAVEPOINT_OK ? promotion->error : NULL);
         status = status != SAVEPOINT_OK ? status : closed;
-        if (empty && !existed) {
-            svp_file_remove(path); /* nothing came to put into it */
+        if (empty) {
+            svp_append_forget(append, path);
         }
     }
     svp_host_at_fork_end(append);
