@@ -81,7 +81,7 @@ enum savepoint_status {
     SAVEPOINT_ADDRESS_TAKEN = -14, /* the recorded address is occupied in this process */
     SAVEPOINT_BAD_MEMORY = -15,    /* the memory is not mapped, or not readable and writable */
     SAVEPOINT_MISMATCH = -16,      /* regions here and in the snapshot do not fit together */
-    SAVEPOINT_NOT_RESUMED = -17,   /* a first take on a non-empty archive without resume or restore */
+    SAVEPOINT_NOT_RESUMED = -17,   /* the archive holds snapshots, and the session stands on none of them */
     SAVEPOINT_BUSY = -18,          /* other work on the session has to end first: the message says which */
     SAVEPOINT_POISONED = -19,      /* an earlier failure left this object unusable for this call */
     SAVEPOINT_FORKED = -20,        /* the session belongs to the parent process */
@@ -516,8 +516,8 @@ struct savepoint_promote_options {
  * to be committed. It costs time in proportion to the pages that differ, from the archive's newest snapshot if it is
  * another archive, which is read whole. What was whole when it failed stays, and the message says how much that is.
  * Errors: NOT_FOUND (`id` is not in the ring), EMPTY, MISMATCH (a region that it holds was removed since), INVALID,
- * LOCKED (also by this session), CORRUPT, CANCELLED, LIMIT, IO, NO_SPACE, NO_MEMORY, UNCERTAIN, POISONED, BUSY, FORKED,
- * NOT_AN_ARCHIVE, UNSUPPORTED. */
+ * NOT_RESUMED (into the own archive, as for a take), LOCKED (also by this session), CORRUPT, CANCELLED, LIMIT, IO,
+ * NO_SPACE, NO_MEMORY, UNCERTAIN, POISONED, BUSY, FORKED, NOT_AN_ARCHIVE, UNSUPPORTED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_promote(struct savepoint *session, struct savepoint_snapshot *snapshot, const struct savepoint_id *id,
                   const char *path, const struct savepoint_promote_options *options, struct savepoint_error *error);

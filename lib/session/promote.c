@@ -323,7 +323,8 @@ check_arguments(struct savepoint *session, const char *path, const struct savepo
         return svp_status_fail(error, SAVEPOINT_INVALID, "promote",
                                "this session has no archive: name one to promote to");
     }
-    return svp_take_check_options(&as_take, "promote", error);
+    enum savepoint_status status = path == NULL ? svp_session_check_stand(session, "promote", error) : SAVEPOINT_OK;
+    return status == SAVEPOINT_OK ? svp_take_check_options(&as_take, "promote", error) : status;
 }
 
 static enum savepoint_status run(struct promotion *promotion, struct savepoint_snapshot *snapshot, const char *path)

@@ -52,11 +52,9 @@ choose_history(const struct savepoint *session, const struct savepoint_take_opti
 
 static enum savepoint_status check_take(struct savepoint *session, bool for_ring, struct savepoint_error *error)
 {
-    if (!session->positioned && !for_ring) {
-        return svp_status_fail(error, SAVEPOINT_NOT_RESUMED, "take",
-                               "%s holds snapshots: call savepoint_resume or savepoint_restore first, or open with "
-                               "SAVEPOINT_OPEN_NEW_ROOT to start a second root",
-                               session->append.source.path);
+    enum savepoint_status status = for_ring ? SAVEPOINT_OK : svp_session_check_stand(session, "take", error);
+    if (status != SAVEPOINT_OK) {
+        return status;
     }
     svp_mutex_lock(session->mutex);
     bool restoring = session->restoring;

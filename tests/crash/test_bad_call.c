@@ -215,6 +215,46 @@ CHECK_TEST(bad_call, a_second_root)
     check_goes_on(&world);
 }
 
+/* Opens the archive anew, with a ring, and takes one there. */
+static void open_with_ring(struct world *world, uint32_t flags)
+{
+    struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
+    struct savepoint_take_options in_ring = SAVEPOINT_TAKE_OPTIONS_INIT;
+    options.flags = flags;
+    options.watch = "compare";
+    options.ring_bytes = 1 << 20;
+    in_ring.history = SAVEPOINT_RING;
+    CHECK_OK(savepoint_open(&world->session, world->path, &options, NULL));
+    CHECK_OK(savepoint_watch(world->session, "heap", world->memory, PAGES * PAGE_BYTES, NULL));
+    CHECK_OK(savepoint_take(world->session, NULL, &in_ring, NULL));
+}
+
+/* What a promotion adds to the session's own archive has to go on from something too. */
+CHECK_TEST(bad_call, a_promotion_that_goes_on_from_nothing)
+{
+    struct world world = fresh_world("promoted.svp", "compare");
+    const char *other = scratch_path("promoted_other.svp");
+    struct savepoint_error error = { 0 };
+    struct savepoint_snapshot promoted;
+    const struct savepoint_id first = world_take(&world, SAVEPOINT_SYNC).id;
+    world_close(&world);
+    open_with_ring(&world, 0);
+    struct bytes before = file_read(world.path);
+    REFUSED(savepoint_promote(world.session, NULL, NULL, NULL, NULL, &error), SAVEPOINT_NOT_RESUMED, world.path);
+    check_file(world.path, before, "refused");
+    bytes_free(&before);
+    CHECK_OK(savepoint_promote(world.session, NULL, NULL, other, NULL, &error));
+    CHECK_OK(savepoint_resume(world.session, NULL, &error));
+    CHECK_OK(savepoint_promote(world.session, &promoted, NULL, NULL, NULL, &error));
+    CHECK_MEM(promoted.parent.bytes, first.bytes, sizeof first.bytes);
+    world_close(&world);
+    open_with_ring(&world, SAVEPOINT_OPEN_NEW_ROOT);
+    CHECK_OK(savepoint_promote(world.session, &promoted, NULL, NULL, NULL, &error));
+    CHECK((promoted.flags & SAVEPOINT_SNAPSHOT_ROOT) != 0);
+    world_close(&world);
+    world_free(&world);
+}
+
 CHECK_TEST(bad_call, an_address_that_is_taken)
 {
     const char *path = scratch_path("mapped.svp");
