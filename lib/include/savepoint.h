@@ -430,14 +430,15 @@ struct savepoint_compact_options; /* savepoint/archive.h */
  * meanwhile are captured at once, as ever, and committed after it: up to `staging_bytes` their pauses do not change,
  * behind that savepoint_take() waits for its end; autosaves that are due are put off, and counted as late. What waits
  * for takes waits for it: restoring, promoting, changing regions, savepoint_find(), savepoint_close() (cancel it first
- * where that is too long). Then the session goes on with the new file, at the same path, under its own lock; readers of
- * the old one stay with it. Ids and contents stay, and the `file_offset` of each snapshot is another one. Whatever
- * fails, or is cancelled, leaves the old file in its place and the session on it; nothing is lost. UNCERTAIN (from
- * savepoint_wait): the new file is in place, but a power cut may bring back the old one, so that nothing more is taken
- * into it: POISONED. The callbacks of the options are called on a thread of the session, and may call nothing of it but
- * savepoint_cancel(). Where files that are open cannot be replaced (Windows) it is UNSUPPORTED. Errors: INVALID (a ring
- * alone, a dry run), BUSY (one is going on, or a restore), POISONED, UNSUPPORTED, NO_MEMORY, FORKED; by
- * savepoint_wait() those of savepoint_archive_compact(). */
+ * where that is too long). Then the session goes on with the new file, at the same path, under its own lock. Archives
+ * that are open for reading, and what is sent from them, stay with the old one, whose room is free once the last of
+ * them is closed; there has to be room for both until then. Ids and contents stay, and the `file_offset` of each
+ * snapshot is another one. Whatever fails, or is cancelled, leaves the old file in its place and the session on it;
+ * nothing is lost. UNCERTAIN (from savepoint_wait): the new file is in place, but a power cut may bring back the old
+ * one, so that nothing more is taken into it: POISONED. The callbacks of the options are called on a thread of the
+ * session, and may call nothing of it but savepoint_cancel(). Where files that are open cannot be replaced (Windows) it
+ * is UNSUPPORTED. Errors: INVALID (a ring alone, a dry run), BUSY (one is going on, or a restore), POISONED,
+ * UNSUPPORTED, NO_MEMORY, FORKED; by savepoint_wait() those of savepoint_archive_compact(). */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_compact(struct savepoint *session, uint64_t *ticket, const struct savepoint_compact_options *options,
                   struct savepoint_error *error);
