@@ -192,6 +192,23 @@ read_map(struct svp_index *index, uint32_t count, uint64_t record_offset, struct
     return verdict;
 }
 
+/* The records that entries name, ascending: an entry tells which by its number. Entries go by pages, so the same few
+ * records come again and again: what was looked up last stands in a place of its own. */
+struct records {
+    uint64_t *offsets;
+    uint32_t count;
+    struct {
+        uint64_t offset;
+        uint32_t number;
+    } found[1024];
+};
+
+static uint32_t place_of(const struct records *records, uint64_t offset)
+{
+    return (uint32_t)(offset / 8 * UINT64_C(0x9e3779b97f4a7c15) >> 32) %
+           (sizeof records->found / sizeof records->found[0]);
+}
+
 static int order_offsets(const void *left, const void *right)
 {
     uint64_t a = *(const uint64_t *)left;
@@ -199,29 +216,44 @@ static int order_offsets(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The offsets of all records that entries name, ascending, each once; NULL: no memory. */
-static uint64_t *list_records(const struct svp_index *index, uint32_t *count)
+/* False: no memory. */
+static bool list_records(struct records *records, const struct svp_index *index)
 {
-    uint64_t *offsets = svp_memory_alloc((index->count + (size_t)1) * sizeof *offsets);
-    *count = 0;
+    uint32_t count = 0;
+    memset(records, 0, sizeof *records);
+    uint64_t *offsets = records->offsets = svp_memory_alloc((index->count + (size_t)1) * sizeof *offsets);
     for (uint32_t i = 0; offsets != NULL && i < index->count; i++) {
-        offsets[i] = index->entries[i].record_offset;
-    }
-    if (offsets != NULL && index->count > 1) {
-        qsort(offsets, index->count, sizeof *offsets, order_offsets);
-    }
-    for (uint32_t i = 0; offsets != NULL && i < index->count; i++) {
-        if (*count == 0 || offsets[*count - 1] != offsets[i]) {
-            offsets[(*count)++] = offsets[i];
+        uint64_t *before = &records->found[place_of(records, index->entries[i].record_offset)].offset;
+        if (*before != index->entries[i].record_offset) {
+            *before = offsets[count++] = index->entries[i].record_offset;
         }
     }
-    return offsets;
+    if (count > 1) {
+        qsort(offsets, count, sizeof *offsets, order_offsets);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (records->count == 0 || offsets[records->count - 1] != offsets[i]) {
+            offsets[records->count++] = offsets[i];
+        }
+    }
+    memset(records->found, 0, sizeof records->found);
+    return offsets != NULL;
+}
+
+static uint32_t number_of(struct records *records, uint64_t offset)
+{
+    uint32_t place = place_of(records, offset);
+    if (records->found[place].offset != offset) {
+        const uint64_t *at = bsearch(&offset, records->offsets, records->count, sizeof offset, order_offsets);
+        records->found[place].offset = offset;
+        records->found[place].number = (uint32_t)(at - records->offsets);
+    }
+    return records->found[place].number;
 }
 
 static uint64_t column_value(const struct svp_index_entry *entry, const struct svp_index_entry *before, size_t column,
-                             const uint64_t *offsets, uint32_t offset_count)
+                             struct records *records)
 {
-    const uint64_t *found;
     switch (column) {
     case COLUMN_REGION:
         return entry->region_id - before->region_id;
@@ -231,31 +263,29 @@ static uint64_t column_value(const struct svp_index_entry *entry, const struct s
     case COLUMN_COUNT:
         return entry->page_count - 1;
     default:
-        found = bsearch(&entry->record_offset, offsets, offset_count, sizeof *offsets, order_offsets);
-        return (uint64_t)(found - offsets);
+        return number_of(records, entry->record_offset);
     }
 }
 
 static void write_map(struct svp_buffer *plain, const struct svp_index *index)
 {
-    uint32_t offset_count;
-    uint64_t *offsets = list_records(index, &offset_count);
-    if (offsets == NULL) {
+    struct records records;
+    if (!list_records(&records, index)) {
         plain->failed = true;
         return;
     }
-    svp_buffer_add_varint(plain, offset_count);
-    for (uint32_t i = 0; i < offset_count; i++) {
-        svp_buffer_add_varint(plain, (offsets[i] - (i > 0 ? offsets[i - 1] : 0)) / 8);
+    svp_buffer_add_varint(plain, records.count);
+    for (uint32_t i = 0; i < records.count; i++) {
+        svp_buffer_add_varint(plain, (records.offsets[i] - (i > 0 ? records.offsets[i - 1] : 0)) / 8);
     }
     for (size_t column = 0; column < COLUMNS; column++) {
-        struct svp_index_entry before = { 0 };
+        const struct svp_index_entry none = { 0 };
         for (uint32_t i = 0; i < index->count; i++) {
-            svp_buffer_add_varint(plain, column_value(&index->entries[i], &before, column, offsets, offset_count));
-            before = index->entries[i];
+            const struct svp_index_entry *before = i > 0 ? &index->entries[i - 1] : &none;
+            svp_buffer_add_varint(plain, column_value(&index->entries[i], before, column, &records));
         }
     }
-    svp_memory_free(offsets);
+    svp_memory_free(records.offsets);
 }
 
 enum svp_verdict svp_index_read(struct svp_index *index, const uint8_t *body, size_t bytes, uint64_t record_offset,
