@@ -323,7 +323,7 @@ check_arguments(struct savepoint *session, const char *path, const struct savepo
         return svp_status_fail(error, SAVEPOINT_INVALID, "promote",
                                "this session has no archive: name one to promote to");
     }
-    enum savepoint_status status = path == NULL ? svp_session_check_stand(session, "promote", error) : SAVEPOINT_OK;
+    enum savepoint_status status = path == NULL ? svp_take_check_stand(session, "promote", error) : SAVEPOINT_OK;
     return status == SAVEPOINT_OK ? svp_take_check_options(&as_take, "promote", error) : status;
 }
 

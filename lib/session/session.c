@@ -44,17 +44,6 @@ svp_session_check(const struct savepoint *session, const char *operation, struct
     return SAVEPOINT_OK;
 }
 
-enum savepoint_status
-svp_session_check_stand(const struct savepoint *session, const char *operation, struct savepoint_error *error)
-{
-    return session->positioned
-               ? SAVEPOINT_OK
-               : svp_status_fail(error, SAVEPOINT_NOT_RESUMED, operation,
-                                 "%s holds snapshots: call savepoint_resume or savepoint_restore first, or open with "
-                                 "SAVEPOINT_OPEN_NEW_ROOT to start a second root",
-                                 session->append.source.path);
-}
-
 /* In a forked child: the lock and the archive stay with the parent. */
 static void leave_archive(void *item)
 {

@@ -320,9 +320,6 @@ struct savepoint {
 /* FORKED in a child; else OK. */
 enum savepoint_status
 svp_session_check(const struct savepoint *session, const char *operation, struct savepoint_error *error);
-/* A snapshot of the archive has something to go on from, or is meant to be a root; else NOT_RESUMED. */
-enum savepoint_status
-svp_session_check_stand(const struct savepoint *session, const char *operation, struct savepoint_error *error);
 /* Waits until no take is in flight. */
 void svp_session_drain(struct savepoint *session);
 /* Waits until none is being encoded: what belongs to the encoder is the caller's until the next take. */

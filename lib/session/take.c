@@ -50,9 +50,20 @@ choose_history(const struct savepoint *session, const struct savepoint_take_opti
                                      : "this session has no archive: open it with a path");
 }
 
+enum savepoint_status
+svp_take_check_stand(const struct savepoint *session, const char *operation, struct savepoint_error *error)
+{
+    return session->positioned
+               ? SAVEPOINT_OK
+               : svp_status_fail(error, SAVEPOINT_NOT_RESUMED, operation,
+                                 "%s holds snapshots: call savepoint_resume or savepoint_restore first, or open with "
+                                 "SAVEPOINT_OPEN_NEW_ROOT to start a second root",
+                                 session->append.source.path);
+}
+
 static enum savepoint_status check_take(struct savepoint *session, bool for_ring, struct savepoint_error *error)
 {
-    enum savepoint_status status = for_ring ? SAVEPOINT_OK : svp_session_check_stand(session, "take", error);
+    enum savepoint_status status = for_ring ? SAVEPOINT_OK : svp_take_check_stand(session, "take", error);
     if (status != SAVEPOINT_OK) {
         return status;
     }

@@ -7,6 +7,9 @@
 /* The part of the options that needs no session: label and durability. */
 enum savepoint_status svp_take_check_options(const struct savepoint_take_options *options, const char *operation,
                                              struct savepoint_error *error);
+/* A snapshot of the archive has something to go on from, or is meant to be a root; else NOT_RESUMED. */
+enum savepoint_status
+svp_take_check_stand(const struct savepoint *session, const char *operation, struct savepoint_error *error);
 /* Caller: captures the regions and hands them to the encoder; savepoint_take with checked options. A LIVE one is only
  * begun, and has ticket 0. `autosave`: on whose behalf, NULL for a call of the application. */
 enum savepoint_status
