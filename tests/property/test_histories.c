@@ -313,7 +313,7 @@ static void check_floors(const struct counts *counts)
     CHECK(counts->archive_restores >= counts->programs * 2);
     CHECK(counts->dropped >= counts->programs / 4);
     CHECK(counts->promoted >= counts->programs * 3);
-    CHECK(counts->loaded >= counts->programs / 2 && counts->refused >= counts->programs / 8);
+    CHECK(counts->loaded >= counts->programs / 3 && counts->refused >= counts->programs / 8);
 }
 
 CHECK_TEST(histories, random_programs_agree_with_full_copies)
