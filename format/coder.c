@@ -2,8 +2,8 @@
 #include "format/coder.h"
 
 static const struct svp_coder *const table[] = {
-    &svp_coder_zero, &svp_coder_stored, &svp_coder_whole,    &svp_coder_xor_runs,
-    &svp_coder_runs, &svp_coder_xor,    &svp_coder_shuffled, &svp_coder_xor_shuffled,
+    &svp_coder_zero, &svp_coder_stored,   &svp_coder_whole,        &svp_coder_xor_runs, &svp_coder_runs,
+    &svp_coder_xor,  &svp_coder_shuffled, &svp_coder_xor_shuffled, &svp_coder_same,
 };
 
 const struct svp_coder *svp_coder_find(uint16_t id)

@@ -22,6 +22,7 @@ enum svp_coder_id {
     SVP_CODER_XOR = 5,
     SVP_CODER_SHUFFLED = 6,
     SVP_CODER_XOR_SHUFFLED = 7,
+    SVP_CODER_SAME = 8,
     SVP_CODER_COUNT /* ids have no gaps */
 };
 
@@ -33,11 +34,18 @@ struct svp_slot {  /* where one page lies in an unpacked payload */
     uint32_t first; /* below 4096: about where in the page decoding begins */
 };
 
+struct svp_reference { /* to a page, whatever its region, that stands in a record by itself: by a coder that has no base
+                          and does not refer */
+    uint64_t record_offset;
+    uint64_t page;
+};
+
 struct svp_coder {
     enum svp_coder_id id;
     const char *name;
     uint64_t feature;   /* bit that announces it, under this name; 0: in every version 0 */
     bool has_base;      /* decoding starts from an earlier version of the page */
+    bool refers;        /* a page is one of another record: neither encode nor decode, but a reference */
     uint8_t hash_bytes; /* of each page's hash that are stored: 0, 8 or 16 */
     bool packs;         /* the payload may be compressed */
     bool verbatim;      /* the unpacked payload is the pages themselves, one after another */
@@ -65,7 +73,7 @@ struct svp_coder {
 };
 
 extern const struct svp_coder svp_coder_zero, svp_coder_stored, svp_coder_whole, svp_coder_xor_runs, svp_coder_runs,
-    svp_coder_xor, svp_coder_shuffled, svp_coder_xor_shuffled;
+    svp_coder_xor, svp_coder_shuffled, svp_coder_xor_shuffled, svp_coder_same;
 
 /* For coders whose unpacked payload has the bytes of whole pages; and where those lie one behind the other. */
 bool svp_coder_pages_fit(uint32_t count, uint32_t unpacked);
@@ -75,6 +83,10 @@ svp_coder_locate_pages(struct svp_slot *slots, uint32_t count, const uint8_t *pa
 /* For coders of the XOR of a page and its base: appends all of it. */
 void svp_coder_encode_xor(struct svp_buffer *lists, struct svp_buffer *bytes, const uint8_t *page, const uint8_t *base,
                           const struct svp_changes *changes);
+
+/* For the coder that refers: appends where a page is, and reads it from a located slot, unchecked. */
+void svp_coder_refer(struct svp_buffer *bytes, const struct svp_reference *reference);
+struct svp_reference svp_coder_referred(const struct svp_slot *slot, const uint8_t *payload);
 
 /* NULL when unknown. */
 const struct svp_coder *svp_coder_find(uint16_t id);

@@ -17,6 +17,15 @@ void svp_batch_add(struct svp_batch *batch, const struct svp_coder *coder, uint6
     coder->encode(&batch->lists, &batch->bytes, page, base, changes);
 }
 
+void svp_batch_refer(struct svp_batch *batch, uint64_t page_index, const struct svp_hash *hash,
+                     const struct svp_reference *reference)
+{
+    batch->pages[batch->count] = page_index;
+    batch->hashes[batch->count] = *hash;
+    batch->count++;
+    svp_coder_refer(&batch->bytes, reference);
+}
+
 void svp_batch_clear(struct svp_batch *batch)
 {
     batch->count = 0;
@@ -212,9 +221,20 @@ svp_pages_check(const struct svp_pages *pages, uint32_t slot, const uint8_t *pag
     return same ? SVP_GOOD : SVP_BAD;
 }
 
+enum svp_verdict svp_pages_reference(const struct svp_pages *pages, uint32_t slot, const uint8_t *unpacked,
+                                     uint64_t record_offset, struct svp_reference *reference)
+{
+    *reference = svp_coder_referred(&pages->slots[slot], unpacked);
+    bool earlier = reference->record_offset != 0 && reference->record_offset < record_offset;
+    return earlier && reference->record_offset % SVP_STREAM_ALIGNMENT == 0 ? SVP_GOOD : SVP_BAD;
+}
+
 enum svp_verdict svp_pages_decode(const struct svp_pages *pages, uint32_t slot, const uint8_t *unpacked, uint8_t *page,
                                   struct svp_hash *hash)
 {
+    if (pages->coder->refers) {
+        return SVP_BAD;
+    }
     pages->coder->decode(page, &pages->slots[slot], unpacked);
     return svp_pages_check(pages, slot, page, hash);
 }

@@ -27,6 +27,9 @@ struct svp_batch_sizes { /* of what svp_batch_write added */
 void svp_batch_add(struct svp_batch *batch, const struct svp_coder *coder, uint64_t page_index, uint64_t base_offset,
                    const struct svp_hash *hash, const uint8_t *page, const uint8_t *base,
                    const struct svp_changes *changes);
+/* The same for a coder that refers. */
+void svp_batch_refer(struct svp_batch *batch, uint64_t page_index, const struct svp_hash *hash,
+                     const struct svp_reference *reference);
 /* Appends the body of a PAGES record that will stand at `record_offset`. */
 struct svp_batch_sizes svp_batch_write(struct svp_buffer *body, struct svp_batch *batch, const struct svp_coder *coder,
                                        uint32_t region_id, uint64_t record_offset, struct svp_packer *packer);
@@ -62,7 +65,11 @@ int svp_pages_find(const struct svp_pages *pages, uint64_t page_index);
 /* Whether a decoded page has the hash stored for its slot; *hash gets what it has. */
 enum svp_verdict
 svp_pages_check(const struct svp_pages *pages, uint32_t slot, const uint8_t *page, struct svp_hash *hash);
-/* Makes the page of a slot (page: its base on entry, where the coder has one) and checks its hash. */
+/* Where the page of a slot is, by a coder that refers; BAD: not before the record at `record_offset`, which refers. */
+enum svp_verdict svp_pages_reference(const struct svp_pages *pages, uint32_t slot, const uint8_t *unpacked,
+                                     uint64_t record_offset, struct svp_reference *reference);
+/* Makes the page of a slot (page: its base on entry, where the coder has one) and checks its hash. Not for a coder that
+ * refers: BAD. */
 enum svp_verdict svp_pages_decode(const struct svp_pages *pages, uint32_t slot, const uint8_t *unpacked, uint8_t *page,
                                   struct svp_hash *hash);
 

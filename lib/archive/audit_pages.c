@@ -122,7 +122,7 @@ static bool grow_latest(struct svp_audit *audit)
 static const char *
 check_stream(struct svp_audit *audit, const struct svp_pages *pages, uint64_t record_offset, enum svp_verdict *verdict)
 {
-    const char *wrong = NULL;
+    const char *wrong = pages->coder->refers ? "in this stream a page refers to another one" : NULL;
     if (!grow_latest(audit)) {
         *verdict = SVP_EXHAUSTED;
         return NULL;

@@ -4,8 +4,9 @@
  * down until they meet, by a heap of records that yields the newest first, so that each is looked at once; deltas above
  * the held version's meeting point are undone on the way (they are reversible). Then the steps of the wanted versions
  * are gone through oldest first: memory holds the version before whenever a delta is to be applied. Where the chains do
- * not meet, the page is made from its key page. Only the last version of a page is hashed: it cannot be right with a
- * wrong one below it. For the same reason page tables may be believed here before their record's hash was checked. */
+ * not meet, the page is made from its key page, or from the page that it refers to. Only the last version of a page is
+ * hashed: it cannot be right with a wrong one below it. For the same reason page tables may be believed here before
+ * their record's hash was checked. */
 #include "archive/bulk_chains.h"
 
 #include "archive/pages_cache.h"
@@ -42,6 +43,7 @@ void svp_chains_close(struct svp_chains *chains)
     svp_memory_free(chains->buckets);
     svp_memory_free(chains->heap);
     svp_memory_free(chains->steps);
+    svp_memory_free(chains->references);
     svp_pages_cache_clear(chains->tables);
     svp_pages_cache_clear(chains->batch);
     svp_memory_free(chains->tables);
@@ -241,7 +243,8 @@ descend(struct svp_chains *chains, uint32_t number, const struct svp_cached_page
         status = coder->reversible ? undo(chains, cached, top->page, offset) : SAVEPOINT_OK;
         top->held = coder->reversible ? base : 0;
     } else {
-        status = note_step(chains, offset, top->page);
+        status =
+            coder->refers ? svp_chains_note_reference(chains, offset, top->page) : note_step(chains, offset, top->page);
         top->wanted = base;
     }
     if (top->wanted != 0) { /* else its steps begin with a key page */
@@ -271,6 +274,11 @@ static enum savepoint_status descend_all(struct svp_chains *chains, svp_chains_p
 enum savepoint_status svp_chains_run(struct svp_chains *chains, svp_chains_pause *pause, void *user)
 {
     enum savepoint_status status = descend_all(chains, pause, user);
+    status = status == SAVEPOINT_OK ? svp_chains_look_up(chains) : status;
+    while (status == SAVEPOINT_OK && chains->reference_count > 0) {
+        status = svp_chains_copy(chains);
+        status = status == SAVEPOINT_OK ? pause(user) : status;
+    }
     while (status == SAVEPOINT_OK && chains->step_count > 0) {
         status = svp_chains_apply(chains);
         status = status == SAVEPOINT_OK ? pause(user) : status;

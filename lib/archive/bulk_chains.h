@@ -23,6 +23,13 @@ struct svp_chains_step { /* one version of one page, to be applied */
     uint64_t page;
 };
 
+struct svp_chains_reference { /* one page that is the same as another, at the start of its chain */
+    uint64_t record_offset;   /* of the reference */
+    uint64_t page;
+    struct svp_reference to;
+    struct svp_hash hash;
+};
+
 struct svp_chains {
     struct svp_source source; /* the archive, for this thread alone */
     struct svp_reader reader;
@@ -34,6 +41,8 @@ struct svp_chains {
     struct svp_chains_record *heap; /* newest on top */
     size_t step_count, step_capacity;
     struct svp_chains_step *steps; /* newest first */
+    size_t reference_count, reference_capacity;
+    struct svp_chains_reference *references;
     struct svp_cached_pages *tables, *batch;
     uint16_t slots[SVP_BATCH_PAGES_MAX]; /* of the steps of one record */
     uint64_t done_pages;                 /* of all windows */
@@ -51,6 +60,11 @@ typedef enum savepoint_status svp_chains_pause(void *user);
 /* Brings the window's pages to their wanted versions, and empties it. */
 enum savepoint_status svp_chains_run(struct svp_chains *chains, svp_chains_pause *pause, void *user);
 
+/* References (bulk_references.c): noted by record; then all are looked up; then those that lead to the record that some
+ * of them lead to are copied, until none are left. */
+enum savepoint_status svp_chains_note_reference(struct svp_chains *chains, uint64_t record_offset, uint64_t page);
+enum savepoint_status svp_chains_look_up(struct svp_chains *chains);
+enum savepoint_status svp_chains_copy(struct svp_chains *chains);
 /* All steps of the oldest record left (bulk_apply.c). */
 enum savepoint_status svp_chains_apply(struct svp_chains *chains);
 /* The slot of a page of chains->part in a record; -1: it is not there. */

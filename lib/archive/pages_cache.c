@@ -175,6 +175,57 @@ find_chain(struct svp_reader *reader, uint64_t *offsets, uint32_t *count, uint64
                          reader->source->path, (unsigned long long)page_index, SVP_CHAIN_LINKS_MAX);
 }
 
+static enum savepoint_status
+fail_decoded(struct svp_reader *reader, uint64_t offset, uint64_t page_index, struct savepoint_error *error)
+{
+    return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read",
+                         "%s: page %llu decodes to other bytes than were stored", reader->source->path,
+                         (unsigned long long)page_index);
+}
+
+/* The page that a slot of `cached`, unpacked, refers to: not compared with the hash stored there. *key_bytes: about
+ * what it took. The place of `cached` may be another record's afterwards. */
+static enum savepoint_status follow(struct svp_reader *reader, uint8_t *page, uint32_t *key_bytes,
+                                    const struct svp_cached_pages *cached, uint32_t slot, struct savepoint_error *error)
+{
+    struct svp_reference reference;
+    const uint64_t offset = cached->offset;
+    const uint64_t page_index = cached->pages.pages[slot];
+    const struct svp_cached_pages *referred = NULL;
+    if (svp_pages_reference(&cached->pages, slot, cached->unpacked.bytes, offset, &reference) != SVP_GOOD) {
+        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read",
+                             "%s: page %llu is said to be in a record that is not before its own", reader->source->path,
+                             (unsigned long long)page_index);
+    }
+    enum savepoint_status status = svp_pages_cache_unpacked(reader, &referred, reference.record_offset, error);
+    if (status != SAVEPOINT_OK) {
+        return status;
+    }
+    const struct svp_pages *pages = &referred->pages;
+    int at = svp_pages_find(pages, reference.page);
+    if (pages->coder->has_base || pages->coder->refers || at < 0) {
+        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read",
+                             "%s: page %llu is said to be in a record that does not hold it whole",
+                             reader->source->path, (unsigned long long)page_index);
+    }
+    pages->coder->decode(page, &pages->slots[at], referred->unpacked.bytes);
+    *key_bytes = pages->stored_bytes / pages->count;
+    return SAVEPOINT_OK;
+}
+
+static enum savepoint_status
+apply_reference(struct svp_reader *reader, uint8_t *page, struct svp_page_origin *origin,
+                const struct svp_cached_pages *cached, uint32_t slot, struct savepoint_error *error)
+{
+    const uint64_t offset = cached->offset;
+    enum savepoint_status status = follow(reader, page, &origin->key_bytes, cached, slot, error);
+    status = status == SAVEPOINT_OK ? svp_pages_cache_get(reader, &cached, offset, error) : status;
+    if (status == SAVEPOINT_OK && svp_pages_check(&cached->pages, slot, page, &origin->hash) != SVP_GOOD) {
+        status = fail_decoded(reader, offset, cached->pages.pages[slot], error);
+    }
+    return status;
+}
+
 static enum savepoint_status apply(struct svp_reader *reader, uint8_t *page, struct svp_page_origin *origin,
                                    uint64_t offset, uint64_t page_index, struct savepoint_error *error)
 {
@@ -184,10 +235,11 @@ static enum savepoint_status apply(struct svp_reader *reader, uint8_t *page, str
         return status;
     }
     int slot = svp_pages_find(&cached->pages, page_index);
+    if (cached->pages.coder->refers) {
+        return apply_reference(reader, page, origin, cached, (uint32_t)slot, error);
+    }
     if (svp_pages_decode(&cached->pages, (uint32_t)slot, cached->unpacked.bytes, page, &origin->hash) != SVP_GOOD) {
-        return svp_status_at(error, SAVEPOINT_CORRUPT, offset, "read",
-                             "%s: page %llu decodes to other bytes than were stored", reader->source->path,
-                             (unsigned long long)page_index);
+        return fail_decoded(reader, offset, page_index, error);
     }
     if (cached->pages.coder->has_base) {
         origin->links++;

@@ -145,6 +145,9 @@ enum savepoint_status svp_receive_pages(struct svp_receive *receive)
                                                               inflow->record.offset, &coder_id)
                                              : SVP_EXHAUSTED;
     enum savepoint_status status = svp_inflow_verdict(inflow, verdict, "batch of pages", receive->error);
+    if (status == SAVEPOINT_OK && pages->coder->refers) {
+        status = svp_inflow_broken(inflow, "a page refers to another one", receive->error);
+    }
     status = status == SAVEPOINT_OK ? receive_batch(receive, pages) : status;
     svp_memory_free(pages);
     return status;

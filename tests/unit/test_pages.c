@@ -305,7 +305,71 @@ CHECK_TEST(pages, no_choice_loses_a_byte)
         met[coder_id]++;
     }
     for (unsigned id = 0; id < SVP_CODER_COUNT; id++) {
-        CHECK(met[id] > 0);
+        CHECK(met[id] > 0 || svp_coder_find((uint16_t)id)->refers); /* chosen by who knows of another page */
     }
+    close_lab(&lab);
+}
+
+/* Writes a batch of one page that is said to be at `record_offset`, and reads it as the record at OFFSET. */
+static enum svp_verdict refer(struct lab *lab, uint64_t record_offset, uint64_t page, struct svp_reference *reference)
+{
+    static struct svp_pages pages;
+    uint8_t unpacked[16];
+    uint16_t coder_id = 0;
+    const struct svp_hash hash = { { 7 } };
+    svp_batch_clear(&lab->batch);
+    svp_buffer_clear(&lab->body);
+    svp_batch_refer(&lab->batch, 3, &hash, &(struct svp_reference){ record_offset, page });
+    svp_batch_write(&lab->body, &lab->batch, &svp_coder_same, REGION, OFFSET, lab->packer);
+    CHECK_EQ(svp_pages_read(&pages, lab->body.bytes, lab->body.count, OFFSET, &coder_id), SVP_GOOD);
+    CHECK_EQ(coder_id, SVP_CODER_SAME);
+    CHECK_MEM(pages.hashes, hash.bytes, sizeof hash.bytes);
+    CHECK_EQ(svp_pages_unpack(&pages, lab->unpacker, unpacked), SVP_GOOD);
+    return svp_pages_reference(&pages, 0, unpacked, OFFSET, reference);
+}
+
+CHECK_TEST(pages, references_lead_back)
+{
+    static struct lab lab;
+    struct svp_reference reference;
+    open_lab(&lab);
+    CHECK_EQ(refer(&lab, OFFSET - 8, UINT64_MAX, &reference), SVP_GOOD);
+    CHECK_EQ(reference.record_offset, OFFSET - 8);
+    CHECK_EQ(reference.page, UINT64_MAX);
+    CHECK_EQ(refer(&lab, 8, 0, &reference), SVP_GOOD);
+    CHECK_EQ(refer(&lab, OFFSET, 3, &reference), SVP_BAD);
+    CHECK_EQ(refer(&lab, OFFSET + 8, 3, &reference), SVP_BAD);
+    CHECK_EQ(refer(&lab, UINT64_MAX - 7, 3, &reference), SVP_BAD);
+    CHECK_EQ(refer(&lab, OFFSET - 4, 3, &reference), SVP_BAD);
+    CHECK_EQ(refer(&lab, 0, 3, &reference), SVP_BAD); /* where the first SEGMENT stands */
+    close_lab(&lab);
+}
+
+CHECK_TEST(pages, many_references_keep_apart)
+{
+    static struct lab lab;
+    static struct svp_pages pages;
+    static uint8_t unpacked[16 * PAGES];
+    uint8_t page[SVP_PAGE_BYTES];
+    struct svp_hash hash = { { 0 } };
+    uint16_t coder_id = 0;
+    open_lab(&lab);
+    for (uint64_t i = 0; i < PAGES; i++) {
+        svp_batch_refer(&lab.batch, 5 + i * i, &hash, &(struct svp_reference){ 8 * (1 + i % 3), i });
+    }
+    svp_batch_write(&lab.body, &lab.batch, &svp_coder_same, REGION, OFFSET, lab.packer);
+    CHECK_EQ(svp_pages_read(&pages, lab.body.bytes, lab.body.count, OFFSET, &coder_id), SVP_GOOD);
+    CHECK_EQ(pages.unpacked_bytes, sizeof unpacked);
+    CHECK_EQ(svp_pages_unpack(&pages, lab.unpacker, unpacked), SVP_GOOD);
+    for (uint32_t i = 0; i < PAGES; i++) {
+        struct svp_reference reference;
+        CHECK_EQ(svp_pages_find(&pages, 5 + (uint64_t)i * i), i);
+        CHECK_EQ(svp_pages_reference(&pages, i, unpacked, OFFSET, &reference), SVP_GOOD);
+        CHECK_EQ(reference.record_offset, 8 * (1 + i % 3));
+        CHECK_EQ(reference.page, i);
+        CHECK_EQ(svp_pages_decode(&pages, i, unpacked, page, &hash), SVP_BAD); /* it cannot follow */
+    }
+    svp_store32(lab.body.bytes + 24, 16 * PAGES + 16); /* one more than pages */
+    CHECK_EQ(svp_pages_read(&pages, lab.body.bytes, lab.body.count, OFFSET, &coder_id), SVP_BAD);
     close_lab(&lab);
 }
