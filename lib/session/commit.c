@@ -16,6 +16,7 @@
 #include "session/store.h"
 #include "session/table.h"
 #include "session/takes.h"
+#include "session/twins.h"
 #include "status.h"
 
 /* What a commit is made of while it is being written. */
@@ -266,6 +267,7 @@ static void go_on(struct savepoint *session, struct svp_take *take)
     session->history = stand.history;
     session->laying_out = take;
     svp_encode_begin(&session->encoder, session->history.depth + 1);
+    svp_twins_begin(session, take);
 }
 
 static void settle_hot(struct svp_take *take)

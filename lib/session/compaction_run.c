@@ -7,6 +7,7 @@
 #include "session/drop.h"
 #include "session/recall.h"
 #include "session/takes.h"
+#include "session/twins.h"
 #include "status.h"
 
 /* ---- what the session has to know of the new file */
@@ -161,6 +162,7 @@ static void go_over(struct svp_compaction *compaction, bool certain)
     session->catalog.source = &session->append.source;
     compaction->catalog = (struct svp_catalog){ 0 };
     svp_reader_forget(&session->reader);
+    svp_twins_clear(&session->encoder.twins);
     svp_drop_close(&session->drops); /* listed anew, at other offsets */
     session->history = compaction->history;
     const uint64_t after = session->append.tail.committed_bytes;

@@ -6,11 +6,14 @@
 #include "format/memory.h"
 #include "os/vm.h"
 #include "session/recall.h"
+#include "session/twins.h"
 #include "status.h"
 
 /* A batch is what one look at a page has to unpack, and what shares one header: whichever of these it reaches first. */
 enum { BATCH_PAGES = 256, BATCH_BYTES = 64 * SVP_PAGE_BYTES };
 enum { LARGE_SHADOW_PAGES_MAX = 1 << 20 }; /* 4 GiB */
+/* A page is looked for in other places when it will take more by itself, about, and remembered when it took more. */
+enum { TWIN_ESTIMATE_MIN = 256, TWIN_BYTES_MIN = 64 };
 
 bool svp_encode_open(struct svp_encoder *encoder, int compression_level)
 {
@@ -33,6 +36,7 @@ void svp_encode_close(struct svp_encoder *encoder)
         }
     }
     svp_index_free(&encoder->index);
+    svp_twins_clear(&encoder->twins);
 }
 
 void svp_encode_begin(struct svp_encoder *encoder, uint32_t depth)
@@ -57,17 +61,22 @@ static uint16_t clamp16(uint32_t value)
 static void note_pages(struct svp_encoder *encoder, const struct svp_batch *batch, const struct svp_coder *coder,
                        struct svp_batch_sizes sizes, uint64_t offset)
 {
+    const bool stands_alone = !coder->has_base && !coder->refers;
     uint32_t page_bytes = sizes.stored_bytes / batch->count;
     for (uint32_t i = 0; i < batch->count; i++) {
         struct svp_page_state *state = &encoder->region->states[batch->pages[i]];
         state->record_offset = offset;
         state->changed_depth = encoder->depth;
+        state->batched = false;
         if (coder->has_base) {
             state->links++; /* its delta_bytes were counted when it was added */
         } else {
             state->links = 0;
             state->delta_bytes = 0;
-            state->key_bytes = clamp16(page_bytes);
+            state->key_bytes = coder->refers ? state->key_bytes : clamp16(page_bytes); /* else its twin's already */
+        }
+        if (stands_alone && page_bytes > TWIN_BYTES_MIN) {
+            svp_twins_add(&encoder->twins, &batch->hashes[i], encoder->region, batch->pages[i], offset);
         }
         encoder->runs += i == 0 || batch->pages[i] != batch->pages[i - 1] + 1;
     }
@@ -144,6 +153,18 @@ static void update_shadow(uint8_t *shadow, const uint8_t *staged, const struct s
 
 static const uint8_t zeros[SVP_PAGE_BYTES];
 
+/* A page that is dear to store without base, but has been stored by itself already, in another place or time. */
+static bool refer_to_twin(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged,
+                          const struct svp_hash *hash)
+{
+    struct svp_reference twin;
+    bool found = svp_twins_find(session, &twin, &region->states[page].key_bytes, hash, staged);
+    if (found) {
+        svp_batch_refer(session->encoder.batches[SVP_CODER_SAME], page, hash, &twin);
+    }
+    return found;
+}
+
 /* Stores a page as the difference to `base`, or without one; then as if it was new, which tells what it consists of. */
 static enum savepoint_status
 store_page(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged,
@@ -151,17 +172,25 @@ store_page(struct savepoint *session, struct svp_region *region, uint64_t page, 
 {
     struct svp_page_state *state = &region->states[page];
     const bool fast = session->options.profile == SAVEPOINT_PROFILE_FAST;
+    const bool anew = base == zeros; /* it is to stand beside its neighbours */
     const struct svp_coder *coder = choose(state, changes, no_base, fast);
     struct svp_changes as_new;
-    if (!coder->has_base && !changes->dense && base != zeros) {
+    if (!coder->has_base && !changes->dense && !anew) {
         svp_compare(&as_new, zeros, staged);
         coder = choose(state, &as_new, true, fast);
         changes = &as_new;
         base = zeros;
     }
     struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
+    bool dear = !anew && !coder->has_base && coder->estimate(changes, true) > TWIN_ESTIMATE_MIN;
+    if (dear && refer_to_twin(session, region, page, staged, &hash)) {
+        coder = &svp_coder_same;
+    }
     struct svp_batch *batch = session->encoder.batches[coder->id];
-    svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, base, changes);
+    state->batched = true;
+    if (!coder->refers) {
+        svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, base, changes);
+    }
     svp_tree_update(&region->tree, page, &hash);
     bool full = batch->count == BATCH_PAGES || batch->lists.count + batch->bytes.count >= BATCH_BYTES;
     return full ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;

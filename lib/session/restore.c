@@ -15,6 +15,7 @@
 #include "session/live.h"
 #include "session/region.h"
 #include "session/rewind.h"
+#include "session/twins.h"
 #include "status.h"
 
 /* ---- decoding */
@@ -185,6 +186,7 @@ run_restore(struct savepoint *session, struct svp_restore *restore, struct savep
     }
     uint8_t *kept = NULL;
     restore->told_ns = svp_host_monotonic_ns();
+    svp_twins_clear(&session->encoder.twins); /* the shadow moves, perhaps only half of it */
     status = svp_recall_open(session, error);
     status = status == SAVEPOINT_OK ? svp_rewind_keep(session, restore, &kept, error) : status;
     status = status == SAVEPOINT_OK ? decode_all(session, restore, error) : status;

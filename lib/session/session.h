@@ -42,6 +42,7 @@ struct svp_page_state {     /* where the newest stored version of a page is, and
     uint16_t key_bytes;     /* about what the page whole took */
     uint16_t delta_bytes;   /* the deltas on top of it */
     uint8_t links;
+    bool batched; /* a newer version waits in a batch, and the shadow holds that one */
 };
 
 struct svp_range { /* a part of a region as it was added to the watch */
@@ -190,11 +191,17 @@ struct svp_result {  /* how a take ended */
     struct savepoint_snapshot snapshot;
 };
 
+struct svp_twins {   /* pages stored by themselves, by hash (twins.h) */
+    size_t capacity; /* a power of two; 0: there is no table */
+    struct svp_twin *places;
+};
+
 struct svp_encoder { /* batches being filled */
     struct svp_packer *packer;
     struct svp_region *region;                  /* all batches belong to it */
     struct svp_batch *batches[SVP_CODER_COUNT]; /* by coder id */
     struct svp_index index;
+    struct svp_twins twins;
     uint32_t depth; /* of the commit being written */
     uint64_t runs;  /* of consecutive pages in one batch */
     uint64_t pages_stored;

@@ -8,6 +8,7 @@
 #include "session/compaction.h"
 #include "session/live.h"
 #include "session/staging.h"
+#include "session/twins.h"
 #include "status.h"
 
 void svp_take_free(struct svp_take *take)
@@ -151,6 +152,7 @@ void svp_take_stand(struct savepoint *session, const struct svp_take *take, stru
         }
         *stand = *newest;
         session->gone_back = false;
+        svp_twins_clear(&session->encoder.twins); /* other records will stand where those of the failed takes did */
     }
     svp_mutex_unlock(session->mutex);
 }

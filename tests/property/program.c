@@ -78,10 +78,11 @@ static void write_somewhere(struct program *program)
         bytes = (1 + program_below(program, region->pages - page)) * MODEL_PAGE_BYTES;
         memset(region->bytes + offset, (int)program_below(program, 4), bytes);
         break;
-    case 4: /* another page's content */
-        memmove(region->bytes + offset, region->bytes + program_below(program, region->pages) * MODEL_PAGE_BYTES,
-                bytes);
+    case 4: { /* another page's content, perhaps from another region */
+        const struct model_region *from = program_any_region(program);
+        memmove(region->bytes + offset, from->bytes + program_below(program, from->pages) * MODEL_PAGE_BYTES, bytes);
         break;
+    }
     case 5: /* many runs in one page */
         for (size_t at = program_below(program, 64); at < MODEL_PAGE_BYTES; at += 5 + program_below(program, 90)) {
             region->bytes[offset + at]++;

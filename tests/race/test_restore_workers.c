@@ -142,7 +142,8 @@ struct kinds {
 static int count_kind(void *user, const struct savepoint_change *change)
 {
     struct kinds *kinds = user;
-    bool stored = strcmp(change->coder, "stored") == 0 || strcmp(change->coder, "runs") == 0; /* little but zeros */
+    bool stored = strcmp(change->coder, "stored") == 0 || strcmp(change->coder, "same") == 0 ||
+                  strcmp(change->coder, "runs") == 0; /* little but zeros */
     kinds->zero += change->kind == SAVEPOINT_CHANGE_ZERO;
     kinds->delta += change->kind == SAVEPOINT_CHANGE_DELTA;
     kinds->stored += stored;

@@ -94,7 +94,7 @@ static void autosave(bool may_fail)
         enum fault_kind kind;
         int code;
         size_t calls;
-    } faults[] = { { FAULT_WRITE, ENOSPC, 2 }, { FAULT_MEMORY, ENOMEM, 60 }, { FAULT_READ, EIO, 40 } };
+    } faults[] = { { FAULT_WRITE, ENOSPC, 2 }, { FAULT_MEMORY, ENOMEM, 40 }, { FAULT_READ, EIO, 40 } };
     struct world *world = &program.world;
     struct savepoint_snapshot snapshot;
     size_t fault = below(sizeof faults / sizeof faults[0]);

@@ -95,7 +95,7 @@ savepoint_archive_read(struct savepoint_archive *archive, void *buffer, const st
 /* One page that a snapshot stored. */
 enum savepoint_change_kind {
     SAVEPOINT_CHANGE_ZERO = 1,  /* it became, or began as, 4096 zero bytes */
-    SAVEPOINT_CHANGE_WHOLE = 2, /* stored whole: new, or no longer close to its version before */
+    SAVEPOINT_CHANGE_WHOLE = 2, /* stored by itself: new, or no longer close to its version before; or another page's */
     SAVEPOINT_CHANGE_DELTA = 3  /* stored as the difference to its version before */
 };
 struct savepoint_change {
