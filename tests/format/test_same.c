@@ -239,3 +239,118 @@ CHECK_TEST(same, damage_costs_what_refers_to_it)
     check_pages(&lab, last_reference);
     close_lab(&lab);
 }
+
+/* ---- streams hold no references */
+
+static int add_bytes(void *user, const void *from, size_t count)
+{
+    svp_buffer_add(user, from, count);
+    return 0;
+}
+
+struct tape {
+    const uint8_t *at;
+    size_t left;
+};
+
+static int read_tape(void *user, void *to, size_t capacity, size_t *count)
+{
+    struct tape *tape = user;
+    *count = tape->left < capacity ? tape->left : capacity;
+    memcpy(to, tape->at, *count);
+    tape->at += *count;
+    tape->left -= *count;
+    return 0;
+}
+
+static enum savepoint_status receive(const struct lab *lab, struct savepoint_error *error)
+{
+    struct tape tape = { lab->changed, lab->file.count };
+    file_remove(scratch_path("received.svp"));
+    return savepoint_archive_receive(scratch_path("received.svp"), NULL, read_tape, &tape, NULL, error);
+}
+
+/* The last PAGES record becomes a reference to the first one's page 1, and what is left of it a record to be skipped.
+ */
+static void forge_reference(struct lab *lab)
+{
+    enum { BODY = 32 + SVP_HASH_BYTES + 16, RECORD = SVP_HEADER_BYTES + BODY };
+    uint8_t body[BODY] = { 0 };
+    struct svp_record record = { 0 };
+    struct svp_buffer written = { 0 };
+    for (size_t i = 0; i < lab->record_count; i++) {
+        record = lab->records[i].type == SVP_PAGES ? lab->records[i] : record;
+    }
+    const uint8_t *old = lab->file.at + record.offset + SVP_HEADER_BYTES;
+    const size_t rest = (size_t)svp_record_bytes(&record) - RECORD;
+    const struct svp_hash hash = svp_digest128(0, lab->world.history.moments[0].memory + PAGE_BYTES, PAGE_BYTES);
+    memcpy(body, old, 16); /* region, count, first page */
+    svp_store16(body + 4, SVP_CODER_SAME);
+    svp_store32(body + 24, 16);
+    svp_store32(body + 28, 16);
+    memcpy(body + 32, hash.bytes, SVP_HASH_BYTES);
+    svp_store64(body + 32 + SVP_HASH_BYTES, lab->whole);
+    svp_store64(body + 32 + SVP_HASH_BYTES + 8, 1);
+    svp_record_write(&written, &record, body, sizeof body);
+    record.type = SVP_RECORD_ANCILLARY | 1;
+    record.offset += RECORD;
+    svp_record_write(&written, &record, old, rest - SVP_HEADER_BYTES);
+    CHECK_EQ(written.count, RECORD + rest);
+    memcpy(lab->file.at + record.offset - RECORD, written.bytes, written.count);
+    svp_buffer_free(&written);
+    list_records(lab);
+    memcpy(lab->changed, lab->file.at, lab->file.count);
+    store(lab, true);
+}
+
+static void note_finding(void *user, const struct savepoint_finding *finding)
+{
+    *(unsigned *)user += strstr(finding->message, "refers to another") != NULL ? 1 : 0;
+}
+
+/* Findings of verify that say that a page of a stream refers to another one. */
+static unsigned count_findings(const char *path)
+{
+    struct savepoint_archive *archive = NULL;
+    struct savepoint_verify_options options = SAVEPOINT_VERIFY_OPTIONS_INIT;
+    struct savepoint_verify_result result;
+    unsigned count = 0;
+    options.report = note_finding;
+    options.report_user = &count;
+    CHECK_OK(savepoint_archive_open(&archive, path, NULL));
+    CHECK_OK(savepoint_archive_verify(archive, &result, &options, NULL));
+    savepoint_archive_close(archive);
+    return count;
+}
+
+CHECK_TEST(same, streams_hold_none)
+{
+    struct lab lab;
+    struct svp_buffer stream = { 0 };
+    struct savepoint_archive *archive = NULL;
+    struct savepoint_snapshot snapshot;
+    struct savepoint_error error = { 0 };
+    open_lab(&lab);
+    CHECK_OK(savepoint_archive_open(&archive, lab.world.path, NULL));
+    CHECK_OK(savepoint_archive_find(archive, &snapshot, "HEAD", NULL));
+    CHECK_OK(savepoint_archive_send(archive, NULL, &snapshot, add_bytes, &stream, NULL, NULL));
+    savepoint_archive_close(archive);
+    lab.file.count = stream.count; /* shorter than what it is made of */
+    memcpy(lab.file.at, stream.bytes, stream.count);
+    lab.reference = 0;
+    list_records(&lab);
+    CHECK_EQ(lab.reference, 0);
+    memcpy(lab.changed, stream.bytes, stream.count);
+    CHECK_OK(receive(&lab, NULL));
+    check_archive(scratch_path("received.svp"), &lab.world.history, 3, "received");
+
+    for (size_t i = lab.record_count; i-- > 0;) {
+        lab.whole = lab.records[i].type == SVP_PAGES ? lab.records[i].offset : lab.whole;
+    }
+    forge_reference(&lab);
+    CHECK_STATUS(receive(&lab, &error), SAVEPOINT_CORRUPT);
+    CHECK_MSG(strstr(error.message, "refers to another") != NULL, "%s", error.message);
+    CHECK_EQ(count_findings(lab.world.path), 1);
+    svp_buffer_free(&stream);
+    close_lab(&lab);
+}

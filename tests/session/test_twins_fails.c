@@ -92,6 +92,30 @@ CHECK_TEST(twins_fails, without_memory_there_are_none)
     CHECK_EQ(without, 1); /* the table */
 }
 
+CHECK_TEST(twins_fails, a_restore_without_memory_changes_nothing)
+{
+    struct world world;
+    uint64_t hits = 1;
+    unsigned failed = 0;
+    twins_make(&world, "restores.svp", 64);
+    twins_copy(&world, 40, 0, 8);
+    world_take(&world, SAVEPOINT_SYNC);
+    for (uint64_t number = 1; hits > 0; number++) {
+        const struct moment *from = &world.history.moments[0];
+        const struct moment *to = &world.history.moments[1];
+        CHECK_OK(savepoint_restore(world.session, &from->id, NULL, NULL));
+        fault_arm(FAULT_MEMORY, number, false, ENOMEM);
+        enum savepoint_status status = savepoint_restore(world.session, &to->id, NULL, NULL);
+        hits = fault_hits(FAULT_MEMORY);
+        fault_disarm();
+        CHECK(status == SAVEPOINT_OK || status == SAVEPOINT_NO_MEMORY);
+        CHECK_MEM(world.memory, status == SAVEPOINT_OK ? to->memory : from->memory, 64 * PAGE_BYTES);
+        failed += status != SAVEPOINT_OK ? 1 : 0;
+    }
+    CHECK(failed > 5);
+    twins_check(&world);
+}
+
 static bool collide; /* the first half of every page's hash is the same */
 
 struct svp_hash __real_svp_digest128(uint64_t seed, const void *bytes, size_t count);
