@@ -28,6 +28,7 @@ static const struct coder_case cases[] = {
     { "10% 64B", 26214, WORKLOAD_CHANGE_64_BYTES, "delta_bytes", PATCH_XDELTA3, 1.0, 2.6 },
     { "1% whole", 2621, WORKLOAD_CHANGE_PAGE, "rewrite_bytes", PATCH_ZSTD, 1.05, 1.2 },
     { "10% whole", 26214, WORKLOAD_CHANGE_PAGE, "rewrite_bytes", PATCH_ZSTD, 1.05, 1.2 },
+    { "1% copied", 2621, WORKLOAD_CHANGE_COPY, "rewrite_bytes", PATCH_ZSTD, 0, 0 },
 };
 
 struct run { /* one case being measured */
@@ -122,7 +123,7 @@ static void capture_raw(struct run *run, bool measured)
     double cpu = bench_thread_ms();
     uint64_t pages = raw_capture(&run->raw);
     raw_hash(&run->raw, pages);
-    if (run->from->change == WORKLOAD_CHANGE_PAGE) {
+    if (run->from->change != WORKLOAD_CHANGE_64_BYTES) {
         packed_size(run->raw.gathered, pages);
     }
     if (measured) {

@@ -148,6 +148,34 @@ CHECK_TEST(workload, changes_what_it_drew_and_nothing_else)
     }
 }
 
+CHECK_TEST(workload, copies_are_other_pages)
+{
+    const struct workload_shape shape = {
+        .seed = 6, .pages = PAGES, .changed_pages = 40, .change = WORKLOAD_CHANGE_COPY
+    };
+    struct workload workload;
+    uint64_t moved = 0;
+    uint8_t *before = new_state(&shape);
+    uint8_t *after = new_state(&shape);
+    CHECK(workload_open(&workload, &shape));
+    workload_next(&workload);
+    workload_apply(&workload, after);
+    for (uint64_t k = 0; k < shape.changed_pages; k++) {
+        const uint64_t page = workload.changed[k];
+        const uint8_t *copy = after + page * WORKLOAD_PAGE_BYTES;
+        uint64_t from = 0;
+        while (from < PAGES && memcmp(before + from * WORKLOAD_PAGE_BYTES, copy, WORKLOAD_PAGE_BYTES) != 0) {
+            from++;
+        }
+        CHECK(from < PAGES);
+        moved += memcmp(before + page * WORKLOAD_PAGE_BYTES, copy, WORKLOAD_PAGE_BYTES) != 0 ? 1 : 0;
+    }
+    CHECK(moved > shape.changed_pages / 2); /* zeros may become zeros */
+    free(before);
+    free(after);
+    workload_close(&workload);
+}
+
 CHECK_TEST(workload, draws_all_pages_where_all_change)
 {
     enum { FEW_PAGES = 200 };

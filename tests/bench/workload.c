@@ -212,23 +212,25 @@ void workload_next(struct workload *workload)
     }
 }
 
-static void change_page(uint8_t *bytes, const struct workload *workload, uint64_t page)
+static void change_page(uint8_t *state, const struct workload *workload, uint64_t page)
 {
     const uint64_t places = (WORKLOAD_PAGE_BYTES - WORKLOAD_CHANGE_BYTES) / 8 + 1;
+    uint8_t *bytes = state + page * WORKLOAD_PAGE_BYTES;
+    uint64_t random = seed_of(&workload->shape, page, workload->interval);
     if (workload->shape.change == WORKLOAD_CHANGE_PAGE) {
         workload_page(bytes, &workload->shape, page, workload->interval);
-        return;
+    } else if (workload->shape.change == WORKLOAD_CHANGE_COPY) {
+        memmove(bytes, state + below(&random, workload->shape.pages) * WORKLOAD_PAGE_BYTES, WORKLOAD_PAGE_BYTES);
+    } else {
+        fill_random(bytes + 8 * below(&random, places), WORKLOAD_CHANGE_BYTES, &random);
     }
-    uint64_t random = seed_of(&workload->shape, page, workload->interval);
-    fill_random(bytes + 8 * below(&random, places), WORKLOAD_CHANGE_BYTES, &random);
 }
 
 void workload_apply_part(const struct workload *workload, void *state, unsigned part, unsigned parts)
 {
     const uint64_t end = workload->shape.changed_pages * (part + 1) / parts;
     for (uint64_t i = workload->shape.changed_pages * part / parts; i < end; i++) {
-        uint64_t page = workload->changed[i];
-        change_page((uint8_t *)state + page * WORKLOAD_PAGE_BYTES, workload, page);
+        change_page(state, workload, workload->changed[i]);
     }
 }
 

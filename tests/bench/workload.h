@@ -6,8 +6,9 @@
  *     doubles   64-bit floats as a measured series has them, 40 bits of noise in each: 5 bits of entropy per byte
  *     random    8 bits of entropy per byte
  * An interval changes distinct pages, drawn at random from all of the state: either 64 bytes of each, to random ones
- * at a random multiple of 8, or all of it, to other bytes of its class (a page of zeros is written and stays zero).
- * Every byte follows from the seed, the number of the page and the number of the interval, by integers alone. */
+ * at a random multiple of 8, or all of it, to other bytes of its class (a page of zeros is written and stays zero), or
+ * to those of another page. Every byte follows from the seed, the number of the page and the number of the interval, by
+ * integers alone. */
 #ifndef WORKLOAD_H
 #define WORKLOAD_H
 
@@ -19,7 +20,11 @@ enum { WORKLOAD_PAGE_BYTES = 4096, WORKLOAD_STRIPE_PAGES = 256, WORKLOAD_CHANGE_
 
 enum workload_class { WORKLOAD_ZERO, WORKLOAD_TEXT, WORKLOAD_DOUBLES, WORKLOAD_RANDOM, WORKLOAD_CLASS_COUNT };
 
-enum workload_change { WORKLOAD_CHANGE_64_BYTES, WORKLOAD_CHANGE_PAGE };
+enum workload_change {
+    WORKLOAD_CHANGE_64_BYTES,
+    WORKLOAD_CHANGE_PAGE,
+    WORKLOAD_CHANGE_COPY /* it becomes a copy of another page, drawn from all: not in parts */
+};
 
 struct workload_shape {
     uint64_t seed;
