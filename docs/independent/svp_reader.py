@@ -19,8 +19,9 @@ PAGE = 4096
 MIB = 1 << 20
 MAX_BODY, MAX_WINDOW, MAX_META, MAX_INDEX, MAX_END, MAX_LINKS = 64 * MIB, 8 * MIB, MIB, 16 * MIB, 8192, 64
 MAX_REGION, MAX_PAGE_INDEX = 1 << 46, 1 << 34
-HASH_BYTES = (0, 16, 16, 8, 16, 8, 16, 8)    # of each page's hash, by coder
+HASH_BYTES = (0, 16, 16, 8, 16, 8, 16, 8, 16)    # of each page's hash, by coder
 DELTAS = (3, 5, 7)                      # coders with a base
+SAME, TARGETS = 8, (0, 1, 2, 4, 6)      # the coder of references, and the coders of what they may refer to
 KEEP_PAGES, KEEP_UNPACKED, KEEP_ENTRIES = 1 << 18, 1 << 17, 1 << 20      # what is kept in memory, for speed only
 M64 = (1 << 64) - 1
 SEGMENT, REGIONS, META, PAGES, INDEX, COMMIT, REF, TOMBSTONE, SEAL, END, CLOSE = range(1, 12)
@@ -31,7 +32,7 @@ FLOATING = 1
 UNSYNCED, NO_HEAD, AUTOSAVE = 1, 2, 4
 ZERO_ID = bytes(16)
 ZERO_PAGE = bytes(PAGE)
-KNOWN_INCOMPATIBLE = {0: "zstd", 1: "xor-runs", 2: "runs", 3: "xor", 4: "shuffled", 5: "xor-shuffled"}
+KNOWN_INCOMPATIBLE = {0: "zstd", 1: "xor-runs", 2: "runs", 3: "xor", 4: "shuffled", 5: "xor-shuffled", 6: "same"}
 
 class SvpError(Exception):
     code = 6
@@ -245,13 +246,13 @@ class PagesRecord:
         need(body, 32, offset, PAGES)
         self.offset = offset
         self.region, self.coder, n, first, ptb, btb, self.unpacked, stored = struct.unpack_from("<IHHQIIII", body)
-        if self.coder > 7:
+        if self.coder >= len(HASH_BYTES):
             raise Unsupported(f"unsupported coder {self.coder} at {offset}")
         self.n = n
         hash_bytes = HASH_BYTES[self.coder] * n
         refuse(not 1 <= n <= 1024 or self.region == 0 or 32 + ptb + btb + hash_bytes + stored != len(body), offset, "PAGES fields are wrong")
         sizes_ok = (self.unpacked == stored == 0 if self.coder == 0 else self.unpacked == stored == PAGE * n if self.coder == 1
-                    else n <= self.unpacked <= 8192 * n if self.coder in (3, 4) else self.unpacked == PAGE * n)
+                    else n <= self.unpacked <= 8192 * n if self.coder in (3, 4) else self.unpacked == (16 if self.coder == SAME else PAGE) * n)
         refuse(not sizes_ok or stored > self.unpacked or (self.coder not in DELTAS and btb), offset, "PAGES sizes are wrong")
         table, self.pages, pos = bytes(body[32:32 + ptb]), [first], 0
         for _ in range(n - 1):
@@ -274,10 +275,13 @@ class PagesRecord:
         self.entries = {p: (offset, None) for p in self.pages}          # None: not decoded
 
     def unpack(self):
-        """The unpacked payload; for coders of section 5 the masks of its pages: what is XORed into the base, or into zeros."""
+        """The unpacked payload; for coders of section 5 the masks of its pages: what is XORed into the base, or into zeros.
+        For coder 8 its references: (record, page)."""
         data = packed(self.payload, self.unpacked, len(self.payload), self.offset)
         if self.coder < 3:
             return data
+        if self.coder == SAME:
+            return list(struct.iter_unpack("<QQ", data))
         if self.coder in (3, 4):
             return xor_runs(data, self.n, self.offset)
         if self.coder in (6, 7):
@@ -678,12 +682,17 @@ class Archive:
 
     # -- 4.5: to find a page.  A map is {region: {page: (record, whole hash or None)}}
     def index_map(self, c):
-        """By the INDEXes."""
+        """By the INDEXes.  A damaged record does not matter where newer ones have all that it may hold."""
         layers = []
         while True:
             head, layer = self.record(c.index, INDEX, c.offset, "INDEX"), {}
             for rid, first, last, offset in index_entries(head, c.index):
-                p = self.pages(offset, c.index, rid)
+                try:
+                    p = self.pages(offset, c.index, rid)
+                except Corrupt:
+                    if all(any(q in newer.get(rid, ()) for newer in layers) for q in range(first, last + 1)):
+                        continue
+                    raise
                 if head.kind == 1:
                     layer.setdefault(rid, {}).update(p.entries)
                 else:
@@ -751,13 +760,26 @@ class Archive:
             masks.append(self.unpacked(p)[i])
             refuse(len(masks) > MAX_LINKS, offset, f"page {page}: delta chain of more than {MAX_LINKS} links")
             before, at = at, p.bases[i]
-        content = p.whole(self.unpacked(p), i)
+        data = self.unpacked(p)
+        content = self.same(p, page, *data[i]) if p.coder == SAME else p.whole(data, i)
         for mask in masks:
             content = apply_mask(content, mask)
         digest = ZERO_PAGE_HASH if content is ZERO_PAGE else xxh3_128(0, content)
         refuse(not newest.hash_fits(place, digest), offset, f"region {region} page {page}: page hash is wrong")
         self.hashes.setdefault(offset, {})[page] = digest
         return content, digest
+
+    def same(self, p, page, record, there):
+        """5.4: the content of a page of record `p`, which is that of page `there` of another record.  What region that is of does not matter."""
+        what = f"region {p.region} page {page}: the same as page {there} of {record}"
+        try:
+            target = self.pages(record, p.offset)
+            i = target.place(there)
+            refuse(target.coder not in TARGETS, record, f"coder {target.coder}, which may not be referred to")
+            refuse(i is None, record, "a record that lacks the page")
+            return target.whole(self.unpacked(target), i)
+        except Corrupt as e:
+            raise Corrupt(p.offset, f"{what}: {e}")
 
     def history(self):
         return self.record(self.last_end.segment if self.last_end else 0, SEGMENT, self.limit, "SEGMENT").history
@@ -967,6 +989,7 @@ class Checker:
 
     def pages(self, p, staged):
         """4.4, 5: decodes every page and keeps its whole hash; the contents wait in `staged` for the end of the transaction."""
+        refuse(self.stream and p.coder == SAME, p.offset, "coder 8 in a stream")
         self.check(p.coder < 3 or self.masks[0] >> p.coder - 2 & 1 or not self.segments, p.offset, f"coder {p.coder} without its feature")
         self.check(len(p.payload) == p.unpacked or self.masks[0] & 1 or not self.segments, p.offset, "Zstandard without the feature zstd")
         links = self.links[p.offset] = {}
@@ -989,6 +1012,11 @@ class Checker:
                         hashes[page] = staged[key] = None
                         continue
                 content = apply_mask(content, data[i])
+            elif p.coder == SAME:
+                content = self.guard(self.a.same, p, page, *data[i])
+                if content is None:
+                    hashes[page] = staged[key] = None
+                    continue
             else:
                 content = p.whole(data, i)
             digest = ZERO_PAGE_HASH if content is ZERO_PAGE else xxh3_128(0, content)

@@ -153,8 +153,9 @@ class Builder:
         self.meta_at, self.meta_hash = self.rec(META, body), h128(0, body)
         return self
 
-    def pages(self, coder, name, wanted, state, base=None, payload=None, bases=None, hashes=None):
-        """PAGES of the pages `wanted` of state[name]; base: Snap whose map gives the bases of coders 3, 5 and 7."""
+    def pages(self, coder, name, wanted, state, base=None, payload=None, bases=None, hashes=None, refs=None):
+        """PAGES of the pages `wanted` of state[name]; base: Snap whose map gives the bases of coders 3, 5 and 7; refs: (record, page) of
+        each page, for coder 8."""
         rid, n, at = self.ids[name], len(wanted), len(self.buf)
         new = [state[name][P * i:P * i + P] for i in wanted]
         table = b"".join(varint(b - a - 1) for a, b in zip(wanted, wanted[1:]))
@@ -171,8 +172,10 @@ class Builder:
             raw = xor_runs(list(zip(old, new)))
         if coder in (6, 7):
             raw = b"".join(raw[c::8] for c in range(8))
+        if coder == 8:
+            raw = b"".join(struct.pack("<QQ", *r) for r in refs or ())
         z = payload or ((raw, len(raw), len(raw)) if coder == 1 else squeeze(raw))
-        hs = b"".join(h128(0, c)[:(0, 16, 16, 8, 16, 8, 16, 8)[coder]] for c in new) if hashes is None else hashes
+        hs = b"".join(h128(0, c)[:(0, 16, 16, 8, 16, 8, 16, 8, 16)[coder]] for c in new) if hashes is None else hashes
         self.rec(PAGES, struct.pack("<IHHQIIII", rid, coder, n, wanted[0], len(table), len(btab), z[1], z[2]) + table + btab + hs + z[0])
         self.pages_made.append((rid, list(wanted), at, coder, z[2]))
         return self
@@ -336,6 +339,7 @@ def longer(body):
 def raw(b):
     return b, len(b), len(b)
 
+WITH_SAME = dict(mask=67, names=Builder().names + [(0, 6, b"same")])
 ALL_NAMES = [(0, i, name) for i, name in enumerate((b"zstd", b"xor-runs", b"runs", b"xor", b"shuffled", b"xor-shuffled"))]
 
 def numbers_page(k):
@@ -348,15 +352,16 @@ def bytes_state():
 VERDICT = {"good": "good", "torn": "torn", "bad": "damaged", "not": "not-an-archive", "unsupported": "unsupported"}
 
 class Case:
-    """name's prefix says the verdict.  kept: a file of the corpus; otherwise only a case of test_reader.py."""
+    """name's prefix says the verdict.  kept: a file of the corpus; otherwise only a case of test_reader.py.  whole: the snapshots of
+    a damaged file that a reader must restore all the same."""
 
-    def __init__(self, name, b, text, data=None, kept=True):
+    def __init__(self, name, b, text, data=None, kept=True, whole=()):
         self.name, self.text, self.kept = name + ".svp", text, kept
         self.verdict = VERDICT[name.split("-")[0]]
         self.builder = b if isinstance(b, Builder) else None
         self.data = bytes(b.buf if self.builder else b) if data is None else bytes(data)
         self.profile = "-" if self.verdict == "not-an-archive" else "stream" if self.builder and self.builder.align == 8 else "file"
-        self.snaps = [s for s in b.snaps if s.id not in b.dropped] if self.builder and self.verdict in ("good", "torn") else []
+        self.snaps = [s for s in b.snaps if s.id not in b.dropped] if self.builder and self.verdict in ("good", "torn") else list(whole)
 
 def good_cases(case):
     b = Builder()
@@ -491,6 +496,109 @@ def good_cases(case):
         s = delta(b, s, at=100 + i % 3, data=bytes([65 + i % 26]))
     case("good-xor-chain", b.close(), "a chain of 64 deltas, each one link, is the most that is allowed")
 
+def page_of(state, name, i):
+    return state[name][P * i:P * i + P]
+
+def copied(state, name, *moves):
+    """Pages of a region become what other pages are: (page, other region, other page)."""
+    for i, other, j in moves:
+        state = edit(state, name, P * i, page_of(state, other, j))
+    return state
+
+def same(b, base, state, name, wanted, refs, extra=None, coder=8, parent="base", **k):
+    """A transaction with one record of coder 8.  refs: (record, page) of each page."""
+    b.begin()
+    if extra:
+        extra(b)
+    b.pages(coder, name, wanted, state, base=base, refs=refs, **k).index_list(below=base.at)
+    s = b.commit(state, base=base, parent=parent)
+    b.end()
+    return s
+
+def same_kinds():
+    """Every coder that may be referred to: from other regions, other pages, other transactions, and the same one."""
+    table = {b"back": (12 * P, 0, 0, []), b"heap": TABLE[b"heap"]}
+    st = {**bytes_state(), b"back": bytes(12 * P)}
+    st = edit(edit(st, b"heap", 3 * P + 8, b"few bytes of a page of zeros"), b"back", 11 * P, text_page(11))
+    b = Builder()
+    b.begin().segment(mask=127, names=ALL_NAMES + WITH_SAME["names"][2:]).regions(table)
+    b.pages(2, b"back", [11], st).pages(0, b"back", [9], st)
+    b.pages(6, b"heap", [0, 2], st).pages(1, b"heap", [1], st).pages(4, b"heap", [3], st).index_list()
+    s1 = b.commit(st, label=b"kinds")
+    b.end()
+    w = s1.where
+    st = copied(st, b"back", (0, b"heap", 0), (1, b"heap", 1), (2, b"heap", 2), (3, b"heap", 3), (5, b"back", 9), (6, b"back", 11), (7, b"heap", 2))
+    refs = [(w[2, 0], 0), (w[2, 1], 1), (w[2, 2], 2), (w[2, 3], 3), (w[1, 9], 9), (w[1, 11], 11), (w[2, 2], 2)]
+    s2 = same(b, s1, st, b"back", [0, 1, 2, 3, 5, 6, 7], refs)
+    st = edit(edit(edit(st, b"back", 0, b"over a copy"), b"back", P + 9, b"over another"), b"heap", 0, text_page(5))
+    st = copied(st, b"back", (8, b"heap", 0), (9, b"heap", 0))
+    b.begin().pages(2, b"heap", [0], st)
+    b.pages(3, b"back", [0, 1], st, base=s2).pages(8, b"back", [8, 9], st, refs=[(b.pages_made[0][2], 0)] * 2).index_list(below=s2.at)
+    s3 = b.commit(st, base=s2)
+    b.end()
+    st = copied(st, b"heap", (2, b"back", 11), (3, b"back", 3))
+    b.begin().pages(8, b"heap", [2, 3], st, refs=[(w[1, 11], 11), (w[2, 3], 3)])
+    b.index_map(b.where_now(s3))
+    b.commit(st, base=s3)
+    return b.end()
+
+def same_gone():
+    """What is referred to belongs to a region that is gone, to a dropped snapshot, is excluded, or lies behind the region's end on this branch."""
+    table = {b"heap": (4 * P, 0, 0, []), b"old": (P, 0, 0, [])}
+    st = {**STATE, b"old": noise_page(1)}
+    b = Builder()
+    b.begin().segment(**WITH_SAME).regions(table).pages(2, b"heap", [0, 2, 3], st).pages(1, b"old", [0], st).index_list()
+    s1 = b.commit(st, label=b"to be dropped")
+    b.end()
+    b.begin().regions({b"heap": (6 * P, 0, 0, [])})
+    grown = {b"heap": STATE[b"heap"] + noise_page(4) + noise_page(5)}
+    b.pages(2, b"heap", [4, 5], grown).index_list(below=s1.at)
+    s2 = b.commit(grown, base=s1, label=b"grown")
+    b.end()
+    st = {b"heap": STATE[b"heap"][:P] + noise_page(5) + STATE[b"heap"][2 * P:3 * P] + noise_page(1)}
+    b.begin().regions({b"heap": (4 * P, 0, 0, [(2, 1)])})
+    b.pages(8, b"heap", [1, 3], st, refs=[(s2.where[1, 5], 5), (s1.where[2, 0], 0)]).index_list(below=s1.at)
+    s3 = b.commit(st, base=s1, label=b"beside it")
+    b.end()
+    s3.state = edit(st, b"heap", 2 * P, bytes(P))
+    b.begin().regions({b"heap": (4 * P, 0, 0, [])})
+    st = copied(st, b"heap", (0, b"heap", 2))
+    b.pages(8, b"heap", [0, 2], st, refs=[(s1.where[1, 2], 2)] * 2).index_list(below=s3.at)
+    b.commit(st, base=s3, label=b"back again")
+    b.end()
+    b.begin().tombstone(s1).end()
+    return b
+
+def same_many():
+    """600 references to two pages in one record: packed they are few bytes."""
+    st = {b"heap": text_page(0) + bytes(P) + text_page(2) + text_page(3) + bytes(600 * P)}
+    b, s = first(table={b"heap": (604 * P, 0, 0, [])}, state=st, **WITH_SAME)
+    st = {b"heap": STATE[b"heap"] + (text_page(0) + text_page(2)) * 300}
+    same(b, s, st, b"heap", list(range(4, 604)), [(s.where[1, 0], 0), (s.where[1, 2], 2)] * 300)
+    return b
+
+def same_after_damage():
+    """(builder, bytes): the record that others refer to is damaged.  Snapshots: the record itself; two copies of its page beside two other
+    pages; a delta over a copy; all of it overwritten, which rests on nothing that is damaged."""
+    table = {b"copy": (4 * P, 0, 0, []), b"heap": TABLE[b"heap"]}
+    st = {**STATE, b"copy": bytes(4 * P)}
+    b = Builder()
+    b.begin().segment(**WITH_SAME).regions(table).pages(2, b"heap", [0, 3], st).pages(2, b"heap", [2], st).index_list()
+    s1 = b.commit(st)
+    b.end()
+    w = s1.where
+    st = copied(st, b"copy", (0, b"heap", 2), (1, b"heap", 0), (2, b"heap", 3))
+    s2 = same(b, s1, st, b"copy", [0, 1, 2], [(w[2, 2], 2), (w[2, 0], 0), (w[2, 3], 3)])
+    st = edit(st, b"copy", 5, b"over a copy")
+    b.begin().pages(3, b"copy", [0], st, base=s2).index_list(below=s2.at)
+    s3 = b.commit(st, base=s2)
+    b.end()
+    st = edit(edit(st, b"copy", 0, noise_page(1)), b"heap", 2 * P, noise_page(2))
+    b.begin().pages(1, b"copy", [0], st).pages(1, b"heap", [2], st).index_list(below=s3.at)
+    b.commit(st, base=s3)
+    b.end()
+    return b, flip(b.buf, w[2, 2] + 64 + 60)
+
 def mapped(unused=None, **k):
     """Two transactions, the second with a map INDEX of the whole chain; k: how it is wrong."""
     b, s = first()
@@ -540,6 +648,91 @@ def excluded_back(coder, b=None, store=True):
     b.commit(st, base=s2)
     s2.state = edit(STATE, b"heap", 2 * P, bytes(P))
     return b.end()
+
+def same_cases(case):
+    """Section 5.4, after all others."""
+    case("good-same", same_kinds(), "coder 8: references to pages of coders 0, 1, 2, 4 and 6, of other regions, of the same transaction; deltas over references; in a list and in a map")
+    case("good-same-gone", same_gone(), "coder 8: references to pages of a region that is gone, of a dropped snapshot, excluded, behind the end; an excluded page comes back as a reference")
+    case("good-same-many", same_many(), "coder 8: 600 references in one record, compressed")
+    b, s = first(**WITH_SAME)
+    st = copied(STATE, b"heap", (1, b"heap", 0))
+    keep, size = b.snaps[:], len(b.buf)
+    same(b, s, st, b"heap", [1], [(s.where[1, 0], 0)])
+    b.snaps = keep
+    case("torn-same", b, "coder 8: the transaction with the reference is torn", b.buf[:size + 400], kept=False)
+    b, s = first(Builder(8), **WITH_SAME)
+    case("good-stream-same-unused", b.close(), "a stream that announces coder 8 and has no reference", kept=False)
+    b, data = same_after_damage()
+    case("bad-same-damaged", b, "coder 8: a record that others refer to is damaged: what rests on its page is lost, nothing else", data, whole=b.snaps[3:])
+
+    def bad(name, b, text, **k):
+        case("bad-same-" + name, b, text, whole=b.snaps[:1], **k)
+
+    def one(refs=lambda s, b: [(s.where[1, 0], 0)], b=None, says=WITH_SAME, **k):
+        """Page 1 refers to page 0, beside a delta."""
+        b, s = first(b, **says)
+        st = edit(copied(STATE, b"heap", (1, b"heap", 0)), b"heap", 3 * P, b"delta")
+        b.begin().pages(3, b"heap", [3], st, base=s)
+        b.pages(8, b"heap", [1], st, refs=refs(s, b), **k).index_list(below=s.at)
+        b.commit(st, base=s)
+        return b.end()
+    for name, kept, text, refs in (
+            ("forward", 1, "a record behind it", lambda s, b: [(len(b.buf) + 4096, 0)]),
+            ("self", 1, "its own record", lambda s, b: [(len(b.buf), 1)]),
+            ("zero", 0, "offset 0", lambda s, b: [(0, 0)]),
+            ("outside", 0, "an offset of 2^64 - 8", lambda s, b: [((1 << 64) - 8, 0)]),
+            ("unaligned", 0, "an offset that is no multiple of 8", lambda s, b: [(s.where[1, 0] + 4, 0)]),
+            ("no-record", 0, "an offset where no record stands", lambda s, b: [(s.where[1, 0] + 8, 0)]),
+            ("not-pages", 1, "a COMMIT", lambda s, b: [(s.at, 0)]),
+            ("delta", 1, "a delta", lambda s, b: [(b.pages_made[0][2], 3)]),
+            ("lacks-page", 1, "a record that lacks the page", lambda s, b: [(s.where[1, 0], 1)]),
+            ("page-huge", 0, "page 2^64 - 1", lambda s, b: [(s.where[1, 0], (1 << 64) - 1)]),
+            ("other-page", 1, "a page of other content", lambda s, b: [(s.where[1, 0], 3)])):
+        bad(name, one(refs=refs), "coder 8: a reference to " + text, kept=bool(kept))
+    b, s = first(**WITH_SAME)
+    st = copied(STATE, b"heap", (1, b"heap", 0))
+    s = same(b, s, st, b"heap", [1], [(s.where[1, 0], 0)])
+    st = copied(st, b"heap", (2, b"heap", 1))
+    same(b, s, st, b"heap", [2], [(s.where[1, 1], 1)])
+    case("bad-same-same", b, "coder 8: a reference to a reference", whole=b.snaps[:2])
+    for coder, name in ((5, "xor"), (7, "xor-shuffled")):
+        b, s = first(mask=127, names=ALL_NAMES + WITH_SAME["names"][2:])
+        s = delta(b, s, at=0, data=b"delta", coder=coder)
+        same(b, s, copied(s.state, b"heap", (1, b"heap", 0)), b"heap", [1], [(s.where[1, 0], 0)])
+        case("bad-same-" + name, b, f"coder 8: a reference to a delta of coder {coder}", kept=False, whole=b.snaps[:2])
+    # the right page beside a wrong one: only the latter is lost
+    b, s = first(**WITH_SAME)
+    st = copied(STATE, b"heap", (0, b"heap", 2), (1, b"heap", 2))
+    s2 = same(b, s, st, b"heap", [0, 1], [(s.where[1, 2], 2), (s.where[1, 2], 0)])
+    s3 = same(b, s2, copied(st, b"heap", (1, b"heap", 3)), b"heap", [1], [(s.where[1, 3], 3)])
+    case("bad-same-one-of-two", b, "coder 8: the second of two references of a record is to a page that is not there; the first is good, and the next snapshot", whole=[s, s3])
+    right = h128(0, text_page(0))
+    for name, kept, text, k in (
+            ("hash", 1, "the last of the 16 bytes of the hash is wrong", dict(hashes=flip(right, 15))),
+            ("hash-half", 1, "8 bytes of hash, like a delta", dict(hashes=right[:8])),
+            ("hash-none", 0, "no hash", dict(hashes=b"")),
+            ("payload-short", 0, "a payload of 8 bytes for one page", dict(payload=raw(bytes(8)))),
+            ("payload-long", 1, "a payload of 24 bytes for one page", dict(payload=raw(bytes(24)))),
+            ("payload-none", 0, "no payload", dict(payload=(b"", 16, 0))),
+            ("payload-page", 0, "a payload of the whole page", dict(payload=raw(text_page(0)))),
+            ("payload-garbage", 0, "a payload that is no frame", dict(payload=(b"not a frame", 16, 11)))):
+        bad(name, one(**k), "coder 8: " + text, kept=bool(kept))
+    comp, st = zstandard.ZstdCompressor().compress, {b"heap": STATE[b"heap"] + text_page(2) * 16}
+    for name, word, change in (("short", "less", lambda refs: refs[:-1]), ("long", "more", lambda refs: refs + b"\0")):
+        b, s = first(table={b"heap": (20 * P, 0, 0, [])}, state={b"heap": STATE[b"heap"] + bytes(16 * P)}, **WITH_SAME)
+        z = comp(change(struct.pack("<QQ", s.where[1, 2], 2) * 16))
+        same(b, s, st, b"heap", list(range(4, 20)), None, payload=(z, 256, len(z)))
+        bad("frame-" + name, b, f"coder 8: a frame that decodes to one byte {word}", kept=False)
+    b, s = first(**WITH_SAME)
+    b.mutate[PAGES] = lambda body: body[:20] + struct.pack("<I", 1) + body[24:32] + b"\0" + body[32:]
+    same(b, s, copied(STATE, b"heap", (1, b"heap", 0)), b"heap", [1], [(s.where[1, 0], 0)])
+    bad("base-table", b, "coder 8 with a base table of one byte", kept=False)
+    bad("feature-unset", one(says={}), "coder 8 without the feature same")
+    bad("stream", one(b=Builder(8)).close(), "coder 8 in a stream: its first snapshot is good")
+    b, s = first(**WITH_SAME)
+    st = copied(STATE, b"heap", (1, b"heap", 0))
+    same(b, s, st, b"heap", [1], [(s.where[1, 0], 0)], extra=lambda b: b.pages(2, b"heap", [1], st))
+    bad("twice", b, "coder 8: a page is there as a whole page and as a reference in one transaction", kept=False)
 
 def torn_cases(case):
     b, s = first()
@@ -909,7 +1102,7 @@ def bad_structure(case):
 
 def corpus():
     out = []
-    for group in (good_cases, torn_cases, bad_bytes, bad_pages, bad_fields, bad_structure):
+    for group in (good_cases, torn_cases, bad_bytes, bad_pages, bad_fields, bad_structure, same_cases):
         group(lambda *a, **k: out.append(Case(*a, **k)))
     assert len({c.name for c in out}) == len(out)
     return out
@@ -929,7 +1122,7 @@ def write_corpus(folder, cases):
                          for c in kept for s in c.snaps for n, x in sorted(s.state.items())])
     write("README.md", ["# Corpus made by svp_writer_min.py from SPEC.md alone", "",
                         "`VERDICTS.tsv`: file, verdict, profile, what it shows. `EXPECT.tsv`: file, snapshot, region, bytes, SHA-256 of its content, for every",
-                        "snapshot that a reader must list (good and torn files). Record hashes are right wherever the text does not say that bytes were changed.", "",
+                        "snapshot that a reader must list (good and torn files), and for those of damaged files (`bad-same-*`) that rest on nothing damaged. Record hashes are right wherever the text does not say that bytes were changed.", "",
                         "Verdicts: good; torn (good, and bytes behind the history are reported); damaged (corrupt, or a stream without its end); not-an-archive;",
                         "unsupported.", "", "| file | verdict | profile | what |", "|---|---|---|---|"]
           + [f"| {c.name} | {c.verdict} | {c.profile} | {c.text} |" for c in kept])

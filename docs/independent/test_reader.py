@@ -78,6 +78,10 @@ def corpus(temp, folder):
         if c.verdict == "damaged":
             for sid in listed:
                 restore(c.data, sid, os.path.join(temp, "r"))
+        for s in c.builder.snaps if c.name.startswith("bad-same") and not c.name.startswith(("bad-same-feature", "bad-same-twice")) else ():
+            code, got = restore(c.data, s.id.hex(), os.path.join(temp, "r"))
+            if s not in c.snaps and (code not in ((2,) if c.profile == "stream" else (6,)) or got):
+                fail(f"{c.name}: restore of {s.id.hex()}, which rests on what is bad, gives {code} {sorted(got)}")
         if c.name.startswith(("bad-page-hash", "bad-hash-size", "bad-index-map")):      # pages that do not fit are refused; an INDEX is only a cache
             code, got = restore(c.data, c.builder.snaps[-1].id.hex(), os.path.join(temp, "r"))
             right = code == 0 and got == expected(c.builder.snaps[-1]) if "index-map" in c.name else code == 6 and not got
@@ -95,7 +99,7 @@ def corpus(temp, folder):
         p = subprocess.run(command + ["verify", os.path.join(folder, name)], capture_output=True, text=True)
         if p.returncode != code or "Traceback" in p.stderr:
             fail(f"command verify {name}: {p.returncode} {p.stderr}")
-    for name, code, done in (("good-stream.svp", 0, 3), ("bad-stream-no-close.svp", 1, 2), ("bad-stream-cut.svp", 1, 1), ("bad-stream-base.svp", 1, 2)):
+    for name, code, done in (("good-stream.svp", 0, 3), ("bad-stream-no-close.svp", 1, 2), ("bad-stream-cut.svp", 1, 1), ("bad-stream-base.svp", 1, 2), ("bad-same-stream.svp", 1, 1)):
         target = os.path.join(temp, "s-" + name)
         p = subprocess.run(command + ["stream", "--restore", target], input=by_name[name].data, capture_output=True)
         lines = p.stdout.decode().splitlines()
@@ -178,7 +182,7 @@ def fuzz(files, rounds, temp):
     """Bodies changed at random, hashes made right: no traceback, no long run, no wrong content under a known id."""
     random.seed(7)
     names = [f"good-{n}.svp" for n in ("branch", "index-span", "index-map", "regions-grow", "metadata", "stream", "ref-head", "ref-void", "coders",
-                                       "seal-continued", "excluded-back", "stream-excluded", "delta-pages", "index-map-unused")]
+                                       "seal-continued", "excluded-back", "stream-excluded", "delta-pages", "index-map-unused", "same", "same-gone")]
     counts, slow = {}, 0
     for n in range(rounds):
         c = files[names[n % len(names)]]
@@ -235,14 +239,44 @@ def roots():
 def half_hashes():
     """Each bit of the 8 bytes counts, and so do all of a whole page's 16."""
     digest = W.h128(0, W.Q[b"heap"][:4096])
-    for coder, h in ((1, 16), (2, 16), (3, 8)):
+    for coder, h in ((1, 16), (2, 16), (3, 8), (8, 16)):
         for bit in range(8 * h + 1):
-            b, s = W.first()
-            W.delta(b, s, at=0, data=b"q", coder=coder, hashes=digest[:h] if bit == 8 * h else W.flip(digest, bit >> 3, bit & 7)[:h])
+            b, s = W.first(**W.WITH_SAME)
+            refs = None
+            if coder == 8:                      # the page is there, then changed, then copied back
+                refs, s = [(s.where[1, 0], 0)], W.delta(b, s, at=0, data=b"z")
+                digest = W.h128(0, W.STATE[b"heap"][:4096])
+            W.delta(b, s, at=0, data=b"q" if coder != 8 else W.STATE[b"heap"][:1], coder=coder, refs=refs, hashes=digest[:h] if bit == 8 * h else W.flip(digest, bit >> 3, bit & 7)[:h])
             code, out = call(R.cmd_verify, bytes(b.buf))
             if verdict_of(code, out) != ("good" if bit == 8 * h else "damaged"):
                 fail(f"coder {coder}, bit {bit} of the hash: {out}")
     print("every bit of the hashes counts")
+
+
+def references():
+    """Damage to a record that others refer to is told of the pages that rest on it and of no other; each broken rule is told by its own words."""
+    cases = {c.name: c for c in W.corpus()}
+    a = R.Archive(cases["bad-same-damaged.svp"].data)
+    second, third, fourth = cases["bad-same-damaged.svp"].builder.snaps[1:]
+    for snap, page, good in ((second, 0, 0), (second, 1, 1), (second, 2, 1), (third, 0, 0), (fourth, 0, 1)):
+        try:
+            content, _ = a.page(snap.where[1, page], 1, page)
+            if not good or content != W.page_of(snap.state, b"copy", page):
+                fail(f"damage: page {page} of snapshot {snap.seq} is read")
+        except R.Corrupt as e:
+            if good or "body hash" not in str(e):
+                fail(f"damage: page {page} of snapshot {snap.seq}: {e}")
+    for name, text in (("forward", "is no earlier record"), ("self", "is no earlier record"), ("zero", "is no earlier record"), ("outside", "is no earlier record"),
+                       ("unaligned", "is no earlier record"), ("no-record", "no record magic"), ("not-pages", "not a PAGES"), ("delta", "coder 3, which may not"),
+                       ("same", "coder 8, which may not"), ("xor", "coder 5, which may not"), ("xor-shuffled", "coder 7, which may not"),
+                       ("lacks-page", "lacks the page"), ("page-huge", "lacks the page"), ("one-of-two", "lacks the page"), ("other-page", "page hash is wrong"),
+                       ("hash", "page hash is wrong"), ("base-table", "PAGES sizes"), ("payload-long", "PAGES sizes"), ("feature-unset", "without its feature"),
+                       ("stream", "coder 8 in a stream"), ("twice", "twice in a transaction")):
+        code, out = call(R.cmd_verify, cases[f"bad-same-{name}.svp"].data)
+        named = [line for line in out.splitlines() if " page " in line and "snapshot" not in line]
+        if code != 1 or text not in out or len(named) > 1:
+            fail(f"bad-same-{name}: {code} {out}")
+    print("what references rest on is told")
 
 
 def maps(rounds):
@@ -324,11 +358,12 @@ def main():
     try:
         roots()
         half_hashes()
+        references()
         maps(150)
         decoded_once()
         little_memory()
         files = corpus(temp, os.path.join(HERE, "..", "..", "format", "corpus"))
-        for name, step in (("minimal", 1), ("branch", 101), ("unsynced", 101), ("ref-void", 101), ("ref-head", 101), ("seal-continued", 31)):
+        for name, step in (("minimal", 1), ("branch", 101), ("unsynced", 101), ("ref-void", 101), ("ref-head", 101), ("seal-continued", 31), ("same", 211)):
             c = files[f"good-{name}.svp"]
             damage(c.name, c.data, c.builder.snaps, c.builder.dropped, temp, step=step)
         fuzz(files, int(os.environ.get("FUZZ", 6000)), temp)
