@@ -266,6 +266,10 @@ def references():
         except R.Corrupt as e:
             if good or "body hash" not in str(e):
                 fail(f"damage: page {page} of snapshot {snap.seq}: {e}")
+    a = R.Archive(cases["bad-same-damaged.svp"].data)
+    R.verify_file(a)
+    if {page: digest is not None for page, digest in a.hashes[second.where[1, 0]].items()} != {0: False, 1: True, 2: True}:
+        fail("damage: verification loses another page of a record than the one that rests on it")
     for name, text in (("forward", "is no earlier record"), ("self", "is no earlier record"), ("zero", "is no earlier record"), ("outside", "is no earlier record"),
                        ("unaligned", "is no earlier record"), ("no-record", "no record magic"), ("not-pages", "not a PAGES"), ("delta", "coder 3, which may not"),
                        ("same", "coder 8, which may not"), ("xor", "coder 5, which may not"), ("xor-shuffled", "coder 7, which may not"),
