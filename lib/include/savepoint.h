@@ -476,8 +476,9 @@ struct savepoint_restore_options {
  * take, which becomes a child of this snapshot: going on from an old one makes a branch. On error memory is
  * unchanged; pages that were decoded by then are stored whole by the next take.
  * In a ring one may go back, and forward again until something is taken or restored that has changed; what then lies
- * ahead is gone. Going back in the ring is an ordinary change to the archive, and the other way round.
- * Errors: NOT_FOUND, CORRUPT, MISMATCH, BAD_MEMORY, IO, NO_MEMORY, CANCELLED, BUSY, FORKED. */
+ * ahead is gone. Going back in the ring is an ordinary change to the archive, and the other way round. A region that
+ * was removed since is missing for a snapshot of the ring, even if another one has its name now; the archive goes by
+ * names. Errors: NOT_FOUND, CORRUPT, MISMATCH, BAD_MEMORY, IO, NO_MEMORY, CANCELLED, BUSY, FORKED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_restore(struct savepoint *session, const struct savepoint_id *id,
                   const struct savepoint_restore_options *options, struct savepoint_error *error);
