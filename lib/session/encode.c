@@ -185,13 +185,13 @@ store_page(struct savepoint *session, struct svp_region *region, uint64_t page, 
     bool dear = !anew && !coder->has_base && coder->estimate(changes, true) > TWIN_ESTIMATE_MIN;
     if (dear && refer_to_twin(session, region, page, staged, &hash)) {
         coder = &svp_coder_same;
+    } else {
+        svp_batch_add(session->encoder.batches[coder->id], coder, page, state->record_offset, &hash, staged, base,
+                      changes);
     }
-    struct svp_batch *batch = session->encoder.batches[coder->id];
     state->batched = true;
-    if (!coder->refers) {
-        svp_batch_add(batch, coder, page, state->record_offset, &hash, staged, base, changes);
-    }
     svp_tree_update(&region->tree, page, &hash);
+    struct svp_batch *batch = session->encoder.batches[coder->id];
     bool full = batch->count == BATCH_PAGES || batch->lists.count + batch->bytes.count >= BATCH_BYTES;
     return full ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
 }
