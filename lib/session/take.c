@@ -216,20 +216,32 @@ collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct sav
     return status;
 }
 
+/* The next page to copy, from `page` on. */
+static uint64_t next_staged(const struct svp_region *region, const struct svp_pageset *pages, uint64_t page)
+{
+    uint64_t next = svp_pageset_next(pages, page);
+    if (next != SVP_PAGESET_NONE) {
+        svp_copy_expect(region->base + next * SVP_PAGE_BYTES);
+    }
+    return next;
+}
+
 /* Copies one region's captured pages, chunk by chunk; false once the take has failed. */
 static bool stage_region(struct savepoint *session, struct svp_take *take, struct svp_capture *capture)
 {
     const bool beside_ring = session->has_ring && !take->for_ring;
     const struct svp_pageset *pages = beside_ring || take->live ? &capture->staged : &capture->captured;
     const bool tells_hot = !svp_live_is_prepared(session); /* else its worker collects meanwhile */
-    uint64_t page = svp_pageset_next(pages, 0);
-    while (page != SVP_PAGESET_NONE) {
+    uint64_t next = next_staged(capture->region, pages, 0);
+    while (next != SVP_PAGESET_NONE) {
         struct svp_chunk *chunk = svp_staging_chunk(session, take);
         if (chunk == NULL) {
             return false;
         }
         chunk->region = capture->region;
-        for (; page != SVP_PAGESET_NONE && chunk->count < SVP_CHUNK_PAGES; page = svp_pageset_next(pages, page + 1)) {
+        while (next != SVP_PAGESET_NONE && chunk->count < SVP_CHUNK_PAGES) {
+            const uint64_t page = next;
+            next = next_staged(capture->region, pages, page + 1);
             if (svp_pageset_has(&capture->no_base, page)) {
                 chunk->no_base |= UINT64_C(1) << chunk->count;
             }
