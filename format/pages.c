@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format/bytes.h"
+#include "format/noise.h"
 #include "format/tree.h"
 
 void svp_batch_add(struct svp_batch *batch, const struct svp_coder *coder, uint64_t page_index, uint64_t base_offset,
@@ -61,6 +62,13 @@ static void add_tables(struct svp_buffer *body, const struct svp_batch *batch, b
     }
 }
 
+/* Packing would gain nothing: it would cost as much as all else that is done to a changed page's bytes. */
+static bool packs_in_vain(const struct svp_batch *batch, const struct svp_coder *coder)
+{
+    return coder->arrange == NULL && !batch->bytes.failed && batch->lists.count <= batch->bytes.count / 8 &&
+           svp_is_noise(batch->bytes.bytes, batch->bytes.count);
+}
+
 struct svp_batch_sizes svp_batch_write(struct svp_buffer *body, struct svp_batch *batch, const struct svp_coder *coder,
                                        uint32_t region_id, uint64_t record_offset, struct svp_packer *packer)
 {
@@ -73,6 +81,7 @@ struct svp_batch_sizes svp_batch_write(struct svp_buffer *body, struct svp_batch
     for (uint32_t i = 0; coder->hash_bytes > 0 && i < batch->count; i++) {
         svp_buffer_add(body, batch->hashes[i].bytes, coder->hash_bytes);
     }
+    const bool packs = coder->packs && !packs_in_vain(batch, coder);
     if (coder->arrange != NULL && !batch->bytes.failed) {
         coder->arrange(&batch->lists, &batch->bytes, batch->count);
     } else {
@@ -80,7 +89,7 @@ struct svp_batch_sizes svp_batch_write(struct svp_buffer *body, struct svp_batch
     }
     body->failed = body->failed || batch->lists.failed || batch->bytes.failed;
     struct svp_batch_sizes sizes = { (uint32_t)batch->lists.count, 0 };
-    if (coder->packs) {
+    if (packs) {
         sizes.stored_bytes = (uint32_t)svp_pack(packer, body, batch->lists.bytes, batch->lists.count);
     } else {
         svp_buffer_add(body, batch->lists.bytes, batch->lists.count);

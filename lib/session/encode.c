@@ -12,6 +12,8 @@
 /* A batch is what one look at a page has to unpack, and what shares one header: whichever of these it reaches first. */
 enum { BATCH_PAGES = 256, BATCH_BYTES = 64 * SVP_PAGE_BYTES };
 enum { LARGE_SHADOW_PAGES_MAX = 1 << 20 }; /* 4 GiB */
+/* The deltas on top of a page have no more bytes than it took itself: or than these, which are as fast to replay. */
+enum { DELTA_BYTES_MIN = 256 };
 /* A page is looked for in other places when it will take more by itself, about, and remembered when it took more. */
 enum { TWIN_ESTIMATE_MIN = 256, TWIN_BYTES_MIN = 64 };
 
@@ -129,7 +131,8 @@ static const struct svp_coder *
 choose(struct svp_page_state *state, const struct svp_changes *changes, bool no_base, bool fast)
 {
     bool base_usable = !no_base && state->record_offset != 0 && state->links < SVP_CHAIN_LINKS_WRITTEN;
-    uint32_t budget = state->key_bytes > state->delta_bytes ? (uint32_t)(state->key_bytes - state->delta_bytes) : 0;
+    uint32_t most = state->key_bytes > DELTA_BYTES_MIN ? state->key_bytes : DELTA_BYTES_MIN;
+    uint32_t budget = most > state->delta_bytes ? most - state->delta_bytes : 0;
     const struct svp_coder *coder = svp_coder_choose(changes, base_usable, budget);
     if (coder->has_base) {
         state->delta_bytes = clamp16(state->delta_bytes + coder->estimate(changes, true));

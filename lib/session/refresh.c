@@ -9,10 +9,12 @@
 #include "session/recall.h"
 
 enum {
-    GROUP_PAGES = 64,   /* about a batch */
-    PAGES_PER_PAGE = 8, /* one is stored anew for so many that changed: the archive's growth is bounded by that */
-    LINKS_MIN = 4,      /* of a group's pages on average: below, little would be gained */
-    GROUPS_SAVED = 4    /* most groups whose turn may be put off */
+    GROUP_PAGES = 64,    /* about a batch */
+    BYTES_PER_BYTE = 2,  /* stored anew for one of what changed, at most: that bounds the archive's growth */
+    STEPS_MIN = 256,     /* of a restore of a group: below, little would be gained */
+    STEPS_ALONE = 4,     /* about what a page in a record without its neighbour costs */
+    PAGES_PER_LOOK = 16, /* stored, for a look at one group */
+    CREDIT_MAX = 1 << 20 /* bytes: a few groups whose turn may be put off */
 };
 
 struct group {
@@ -38,20 +40,28 @@ static struct group next_group(struct svp_encoder *encoder, const struct svp_tak
     return (struct group){ NULL, 0, 0 };
 }
 
-/* Whether most of them are chains, or lie in a record without their neighbour, which costs as much as some links. */
+/* Whether a restore of them has much to replay: chains, or pages in a record without their neighbour. */
 static bool is_due(const struct group *group)
 {
-    uint64_t pages = 0;
-    uint64_t links = 0;
+    uint64_t steps = 0;
     uint64_t before = 0;
     for (uint64_t page = group->first; page < group->end; page++) {
         const struct svp_page_state *state = &group->capture->region->states[page];
-        bool alone = state->record_offset != before;
-        pages += state->record_offset != 0;
-        links += alone && state->links < LINKS_MIN ? LINKS_MIN : state->links;
+        bool alone = state->record_offset != before && state->record_offset != 0;
+        steps += alone && state->links < STEPS_ALONE ? STEPS_ALONE : state->links;
         before = state->record_offset;
     }
-    return pages > 1 && links >= pages * LINKS_MIN;
+    return steps >= STEPS_MIN;
+}
+
+/* About what storing a group anew takes. */
+static int64_t price_of(const struct group *group)
+{
+    int64_t bytes = 0;
+    for (uint64_t page = group->first; page < group->end; page++) {
+        bytes += group->capture->region->states[page].key_bytes;
+    }
+    return bytes;
 }
 
 /* What the take itself has stored is in it already. */
@@ -100,19 +110,17 @@ static enum savepoint_status store_group(struct savepoint *session, const struct
 
 enum savepoint_status svp_refresh(struct savepoint *session, struct svp_take *take, struct savepoint_error *error)
 {
-    const uint64_t price = (uint64_t)GROUP_PAGES * PAGES_PER_PAGE;
     struct svp_encoder *encoder = &session->encoder;
     enum savepoint_status status = SAVEPOINT_OK;
-    uint64_t looks = encoder->pages_stored;
-    encoder->refresh_credit += looks;
-    for (; status == SAVEPOINT_OK && looks > 0 && encoder->refresh_credit >= price; looks--) {
+    uint64_t looks = (encoder->pages_stored + PAGES_PER_LOOK - 1) / PAGES_PER_LOOK;
+    encoder->refresh_credit += BYTES_PER_BYTE * (int64_t)(encoder->counts.delta_bytes + encoder->counts.key_bytes);
+    for (; status == SAVEPOINT_OK && looks > 0 && encoder->refresh_credit > 0; looks--) {
         const struct group group = next_group(encoder, take);
         if (group.capture != NULL && is_due(&group)) {
-            encoder->refresh_credit -= price;
+            encoder->refresh_credit -= price_of(&group); /* a debt, maybe, of less than a group */
             status = store_group(session, take, &group, error);
         }
     }
-    const uint64_t most = GROUPS_SAVED * price;
-    encoder->refresh_credit = encoder->refresh_credit < most ? encoder->refresh_credit : most;
+    encoder->refresh_credit = encoder->refresh_credit < CREDIT_MAX ? encoder->refresh_credit : CREDIT_MAX;
     return status == SAVEPOINT_OK ? svp_encode_flush(session, error) : status;
 }

@@ -206,8 +206,8 @@ struct svp_encoder { /* batches being filled */
     uint64_t runs;  /* of consecutive pages in one batch */
     uint64_t pages_stored;
     struct svp_counts counts;
-    uint64_t refresh_group;  /* the next to be looked at, counted through all regions */
-    uint64_t refresh_credit; /* pages stored for which none was stored anew yet */
+    uint64_t refresh_group; /* the next to be looked at, counted through all regions */
+    int64_t refresh_credit; /* bytes that may be stored anew */
 };
 
 struct svp_recall { /* of the archive as it was when pages became absent */

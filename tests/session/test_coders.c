@@ -99,3 +99,34 @@ CHECK_TEST(coders, every_snapshot_comes_back)
         CHECK(met[id] || id == SVP_CODER_STORED); /* which a batch becomes that nothing shrinks in */
     }
 }
+
+/* A page that takes a few bytes may have a chain all the same, but a bounded one. */
+CHECK_TEST(coders, a_page_of_few_bytes_is_not_stored_whole_each_time)
+{
+    enum { CHANGES = 24, FIRST = 6 };
+    const char *path = scratch_path("few.svp");
+    struct savepoint *session = NULL;
+    struct savepoint_statistics statistics = { .size = sizeof statistics };
+    uint64_t random = 23;
+    file_remove(path);
+    memset(memory, 0, sizeof memory);
+    open_session(&session, path);
+    for (unsigned take = 0; take < CHANGES; take++) {
+        unsigned char *at = memory + model_below(&random, PAGE_BYTES - 40);
+        for (unsigned i = 0; i < 40; i++) {
+            at[i] ^= (unsigned char)model_below(&random, 256);
+        }
+        CHECK_OK(savepoint_take(session, NULL, NULL, NULL));
+        CHECK_OK(savepoint_wait(session, 0, &snapshots[take], NULL));
+        memcpy(kept[take], memory, BYTES);
+        CHECK_OK(savepoint_read_statistics(session, &statistics, NULL));
+        CHECK(take + 1 != FIRST || statistics.pages_delta == FIRST - 1);
+    }
+    CHECK_MSG(statistics.pages_whole >= 3, "%llu pages whole", (unsigned long long)statistics.pages_whole);
+    CHECK_EQ(statistics.pages_delta + statistics.pages_whole, CHANGES);
+    for (unsigned take = 0; take < CHANGES; take++) {
+        CHECK_OK(savepoint_restore(session, &snapshots[take].id, NULL, NULL));
+        CHECK_MEM(memory, kept[take], BYTES);
+    }
+    CHECK_OK(savepoint_close(session, NULL));
+}
