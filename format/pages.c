@@ -62,7 +62,7 @@ static void add_tables(struct svp_buffer *body, const struct svp_batch *batch, b
     }
 }
 
-/* Packing would gain nothing: it would cost as much as all else that is done to a changed page's bytes. */
+/* Packing would gain nothing: zstd looks for long before it finds nothing in noise. */
 static bool packs_in_vain(const struct svp_batch *batch, const struct svp_coder *coder)
 {
     return coder->arrange == NULL && !batch->bytes.failed && batch->lists.count <= batch->bytes.count / 8 &&

@@ -12,7 +12,7 @@
 /* A batch is what one look at a page has to unpack, and what shares one header: whichever of these it reaches first. */
 enum { BATCH_PAGES = 256, BATCH_BYTES = 64 * SVP_PAGE_BYTES };
 enum { LARGE_SHADOW_PAGES_MAX = 1 << 20 }; /* 4 GiB */
-/* The deltas on top of a page have no more bytes than it took itself: or than these, which are as fast to replay. */
+/* The deltas on top of a page have no more bytes than it took itself: or than these, room for a few changes. */
 enum { DELTA_BYTES_MIN = 256 };
 /* A page is looked for in other places when it will take more by itself, about, and remembered when it took more. */
 enum { TWIN_ESTIMATE_MIN = 256, TWIN_BYTES_MIN = 64 };
