@@ -28,6 +28,14 @@ enum svp_coder_id {
 
 #define SVP_CODER_UNSUITABLE UINT32_MAX
 
+/* Lines of a page, 64 bytes each: bit i stands for line i. */
+#define SVP_LINE_BYTES 64u
+#define SVP_LINES_ALL UINT64_MAX
+static inline size_t svp_line_first(uint64_t lines) /* not 0 */
+{
+    return (size_t)__builtin_ctzll(lines);
+}
+
 struct svp_slot {  /* where one page lies in an unpacked payload */
     uint32_t list; /* coder-specific list, if any */
     uint32_t bytes;
@@ -68,8 +76,9 @@ struct svp_coder {
     /* Checks payload[0..unpacked) entirely and fills slots[0..count). */
     enum svp_verdict (*locate)(struct svp_slot *slots, uint32_t count, const uint8_t *payload, uint32_t unpacked);
 
-    /* Makes a page from a located slot; `page` holds the base on entry when the coder has one. */
-    void (*decode)(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload);
+    /* Makes a page from a located slot; `page` holds the base on entry when the coder has one. Returns the lines of
+     * the page that it wrote. */
+    uint64_t (*decode)(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload);
 };
 
 extern const struct svp_coder svp_coder_zero, svp_coder_stored, svp_coder_whole, svp_coder_xor_runs, svp_coder_runs,

@@ -91,7 +91,7 @@ static inline void gather(uint64_t words[WORD], const struct svp_slot *slot, con
     transpose(words);
 }
 
-static void decode_delta(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+static uint64_t decode_delta(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
     uint64_t words[WORD];
     for (size_t word = 0; word < PAGE_WORDS; word += WORD) {
@@ -101,9 +101,10 @@ static void decode_delta(uint8_t *page, const struct svp_slot *slot, const uint8
             svp_store64(at, svp_load64(at) ^ words[i]);
         }
     }
+    return SVP_LINES_ALL;
 }
 
-static void decode_key(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+static uint64_t decode_key(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
     uint64_t words[WORD];
     for (size_t word = 0; word < PAGE_WORDS; word += WORD) {
@@ -112,6 +113,7 @@ static void decode_key(uint8_t *page, const struct svp_slot *slot, const uint8_t
             svp_store64(page + (word + i) * WORD, words[i]);
         }
     }
+    return SVP_LINES_ALL;
 }
 
 const struct svp_coder svp_coder_shuffled = {

@@ -44,9 +44,10 @@ svp_coder_locate_pages(struct svp_slot *slots, uint32_t count, const uint8_t *pa
     return SVP_GOOD;
 }
 
-static void decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+static uint64_t decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
     memcpy(page, payload + slot->bytes, SVP_PAGE_BYTES);
+    return SVP_LINES_ALL;
 }
 
 const struct svp_coder svp_coder_stored = {

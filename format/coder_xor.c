@@ -22,9 +22,10 @@ void svp_coder_encode_xor(struct svp_buffer *lists, struct svp_buffer *bytes, co
     bytes->count += at != NULL ? SVP_PAGE_BYTES : 0;
 }
 
-static void decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+static uint64_t decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
     svp_xor_bytes(page, payload + slot->bytes, SVP_PAGE_BYTES);
+    return SVP_LINES_ALL;
 }
 
 const struct svp_coder svp_coder_xor = {

@@ -87,26 +87,37 @@ static enum svp_verdict locate(struct svp_slot *slots, uint32_t count, const uin
     return SVP_GOOD;
 }
 
-static void apply(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+/* The lines of a page that so many bytes from `first` on are in. */
+static uint64_t lines_of(size_t first, size_t bytes)
+{
+    const size_t last = first + bytes - 1;
+    return SVP_LINES_ALL >> (63 - last / SVP_LINE_BYTES) & SVP_LINES_ALL << first / SVP_LINE_BYTES;
+}
+
+static uint64_t apply(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
     /* The list was checked by locate: it ends, and its runs stay inside page and payload. */
     struct svp_cursor cursor = svp_cursor_over(payload + slot->list, slot->bytes - slot->list);
     const uint8_t *bytes = payload + slot->bytes;
     uint64_t runs = svp_cursor_varint(&cursor);
     uint8_t *at = page;
+    uint64_t lines = 0;
     for (uint64_t i = 0; i < runs; i++) {
         at += svp_cursor_varint(&cursor);
         uint64_t length = svp_cursor_varint(&cursor) + 1;
         svp_xor_bytes(at, bytes, (size_t)length);
+        lines |= lines_of((size_t)(at - page), (size_t)length);
         at += length;
         bytes += length;
     }
+    return lines;
 }
 
-static void decode_over_zeros(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+static uint64_t decode_over_zeros(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
     memset(page, 0, SVP_PAGE_BYTES);
-    apply(page, slot, payload);
+    (void)apply(page, slot, payload);
+    return SVP_LINES_ALL;
 }
 
 const struct svp_coder svp_coder_xor_runs = {

@@ -33,11 +33,12 @@ static enum svp_verdict locate(struct svp_slot *slots, uint32_t count, const uin
     return SVP_GOOD;
 }
 
-static void decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
+static uint64_t decode(uint8_t *page, const struct svp_slot *slot, const uint8_t *payload)
 {
     (void)slot;
     (void)payload;
     memset(page, 0, SVP_PAGE_BYTES);
+    return SVP_LINES_ALL;
 }
 
 const struct svp_coder svp_coder_zero = {

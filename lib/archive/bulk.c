@@ -76,7 +76,7 @@ static void make_zero(const struct svp_bulk_part *part, uint64_t page, const str
 {
     uint8_t *memory = svp_bulk_place(part, page);
     if (!svp_bulk_blank(part, page) && !is_zero(memory)) {
-        part->pages[page].touched = true;
+        part->pages[page].lines = SVP_LINES_ALL;
         memset(memory, 0, SVP_PAGE_BYTES);
     }
     part->pages[page].origin = (struct svp_page_origin){ .hash = *zero_hash };

@@ -6,8 +6,8 @@
 #include "pageset.h"
 
 struct svp_bulk_page {
-    uint64_t held; /* the record whose version of the page its memory holds; 0: none, the memory may be anything */
-    bool touched;  /* its memory may have been written */
+    uint64_t held;  /* the record whose version of the page its memory holds; 0: none, the memory may be anything */
+    uint64_t lines; /* of its memory that may have been written (format/coder.h) */
     struct svp_page_origin origin; /* of the version held; then of the one wanted */
 };
 
@@ -39,8 +39,8 @@ struct svp_bulk_team {
     void *user;
 };
 
-/* Brings all wanted pages to their wanted versions and verifies them. After a failure the memory of those that are
- * `touched` holds anything; the rest is as it was. */
+/* Brings all wanted pages to their wanted versions and verifies them. After a failure their written `lines` hold
+ * anything; the rest is as it was. */
 enum savepoint_status
 svp_bulk_decode(const struct svp_source *source, const struct svp_bulk_part *parts, size_t part_count,
                 const struct svp_bulk_team *team, struct savepoint_error *error);

@@ -4,12 +4,12 @@
 #include "os/vm.h"
 
 /* The page stands at its wanted version. */
-static enum savepoint_status finish(struct svp_chains *chains, const struct svp_chains_step *step, uint32_t slot)
+static enum savepoint_status finish(struct svp_chains *chains, const struct svp_chains_step *step)
 {
     const struct svp_bulk_part *part = chains->part;
     struct svp_bulk_page *state = &part->pages[step->page];
     chains->done_pages++;
-    if (svp_pages_check(&chains->batch->pages, slot, svp_bulk_place(part, step->page), &state->origin.hash) !=
+    if (svp_pages_check(&chains->batch->pages, step->slot, svp_bulk_place(part, step->page), &state->origin.hash) !=
         SVP_GOOD) {
         return svp_chains_damaged(chains, step->record_offset, step->page, "decodes to other bytes than were stored");
     }
@@ -18,14 +18,14 @@ static enum savepoint_status finish(struct svp_chains *chains, const struct svp_
 
 /* `unpacked` NULL: the page's memory holds it already. */
 static enum savepoint_status
-apply_step(struct svp_chains *chains, const struct svp_chains_step *step, uint32_t slot, const uint8_t *unpacked)
+apply_step(struct svp_chains *chains, const struct svp_chains_step *step, const uint8_t *unpacked)
 {
     const struct svp_pages *pages = &chains->batch->pages;
     const struct svp_bulk_part *part = chains->part;
     struct svp_page_origin *origin = &part->pages[step->page].origin;
     if (unpacked != NULL && !(svp_bulk_blank(part, step->page) && pages->coder->id == SVP_CODER_ZERO)) {
-        part->pages[step->page].touched = true;
-        pages->coder->decode(svp_bulk_place(part, step->page), &pages->slots[slot], unpacked);
+        part->pages[step->page].lines |=
+            pages->coder->decode(svp_bulk_place(part, step->page), &pages->slots[step->slot], unpacked);
     }
     if (pages->coder->has_base) {
         origin->delta_bytes += pages->unpacked_bytes / pages->count + 1;
@@ -36,12 +36,12 @@ apply_step(struct svp_chains *chains, const struct svp_chains_step *step, uint32
         *origin = (struct svp_page_origin){ .key_bytes = pages->stored_bytes / pages->count };
     }
     bool last = svp_page_map_get(part->map, step->page) == step->record_offset;
-    return last ? finish(chains, step, slot) : SAVEPOINT_OK;
+    return last ? finish(chains, step) : SAVEPOINT_OK;
 }
 
 /* Where the payload of the record just loaded can be unpacked to at once: it is a run of whole pages, all of which are
  * wanted (`steps` of them). NULL: it cannot. */
-static uint8_t *place_of_run(const struct svp_chains *chains, const struct svp_chains_step *first, size_t steps)
+static uint8_t *place_of_run(const struct svp_chains *chains, size_t steps)
 {
     const struct svp_pages *pages = &chains->batch->pages;
     const struct svp_bulk_part *part = chains->part;
@@ -51,14 +51,13 @@ static uint8_t *place_of_run(const struct svp_chains *chains, const struct svp_c
     uint8_t *start = run ? svp_bulk_place(part, pages->pages[0]) : NULL;
     for (size_t i = 0; run && i < steps; i++) {
         run = svp_pageset_has(part->wanted, pages->pages[0] + i) &&
-              svp_bulk_place(part, pages->pages[i]) == start + i * SVP_PAGE_BYTES &&
-              svp_chains_slot(chains, chains->batch, first[-(ptrdiff_t)i].page) >= 0;
+              svp_bulk_place(part, pages->pages[i]) == start + i * SVP_PAGE_BYTES;
     }
     if (!run) {
         return NULL;
     }
     for (size_t i = 0; i < steps; i++) {
-        part->pages[pages->pages[0] + i].touched = true;
+        part->pages[pages->pages[0] + i].lines = SVP_LINES_ALL;
     }
     return start;
 }
@@ -87,24 +86,28 @@ static void expect_runs(const struct svp_chains *chains)
     }
 }
 
-/* The slots of the steps. Their pages lie all over the memory: what each delta will change is fetched meanwhile. */
-static enum savepoint_status find_slots(struct svp_chains *chains, const struct svp_chains_step *first, size_t steps)
+/* The record just loaded holds the steps' pages where its tables said. */
+static enum savepoint_status check_slots(struct svp_chains *chains, const struct svp_chains_step *first, size_t steps)
 {
-    const struct svp_pages *pages = &chains->batch->pages;
     for (size_t i = 0; i < steps; i++) {
         const struct svp_chains_step *step = &first[-(ptrdiff_t)i];
-        int slot = i < SVP_BATCH_PAGES_MAX ? svp_chains_slot(chains, chains->batch, step->page) : -1;
-        if (slot < 0) {
+        if (!svp_chains_holds(chains, chains->batch, step->slot, step->page)) {
             return svp_chains_damaged(chains, step->record_offset, step->page, "is not where its index says");
-        }
-        chains->slots[i] = (uint16_t)slot;
-        if (pages->coder->has_base) {
-            const uint8_t *at = svp_bulk_place(chains->part, step->page) + pages->slots[slot].first;
-            __builtin_prefetch(at, 1);
-            __builtin_prefetch(at + 56, 1);
         }
     }
     return SAVEPOINT_OK;
+}
+
+/* The pages lie all over the memory: what each delta will change is fetched, all at once. */
+static void expect_deltas(const struct svp_chains *chains, const struct svp_chains_step *first, size_t steps)
+{
+    const struct svp_pages *pages = &chains->batch->pages;
+    for (size_t i = 0; pages->coder->has_base && i < steps; i++) {
+        const struct svp_chains_step *step = &first[-(ptrdiff_t)i];
+        const uint8_t *at = svp_bulk_place(chains->part, step->page) + pages->slots[step->slot].first;
+        __builtin_prefetch(at, 1);
+        __builtin_prefetch(at + 56, 1);
+    }
 }
 
 enum savepoint_status svp_chains_apply(struct svp_chains *chains)
@@ -117,20 +120,26 @@ enum savepoint_status svp_chains_apply(struct svp_chains *chains)
         steps++;
     }
     enum savepoint_status status = svp_pages_cache_load(source, batch, first->record_offset, &chains->error);
+    status = status == SAVEPOINT_OK ? check_slots(chains, first, steps) : status;
     if (status == SAVEPOINT_OK) {
         expect_runs(chains);
     }
-    uint8_t *run = status == SAVEPOINT_OK ? place_of_run(chains, first, steps) : NULL;
+    uint8_t *run = status == SAVEPOINT_OK ? place_of_run(chains, steps) : NULL;
     if (run != NULL) {
         enum svp_verdict verdict = svp_pages_unpack(&batch->pages, source->unpacker, run);
         status = svp_source_verdict(source, verdict, batch->offset, "batch of pages", &chains->error);
     } else if (status == SAVEPOINT_OK) {
         status = svp_pages_cache_unpack(source, batch, &chains->error);
     }
-    status = status == SAVEPOINT_OK ? find_slots(chains, first, steps) : status;
+    if (status == SAVEPOINT_OK) {
+        expect_deltas(chains, first, steps);
+    }
     for (size_t i = 0; status == SAVEPOINT_OK && i < steps; i++) {
-        status = apply_step(chains, &chains->steps[--chains->step_count], chains->slots[i],
-                            run != NULL ? NULL : batch->unpacked.bytes);
+        const struct svp_chains_step *step = &chains->steps[--chains->step_count];
+        if (i + 1 < steps) {
+            svp_chains_expect(chains, step[-1].page);
+        }
+        status = apply_step(chains, step, run != NULL ? NULL : batch->unpacked.bytes);
     }
     return status;
 }

@@ -134,7 +134,7 @@ void svp_chains_add(struct svp_chains *chains, uint64_t page)
 
 /* ---- down the chains */
 
-static enum savepoint_status note_step(struct svp_chains *chains, uint64_t record_offset, uint64_t page)
+static enum savepoint_status note_step(struct svp_chains *chains, uint64_t record_offset, uint64_t page, uint32_t slot)
 {
     if (chains->step_count == chains->step_capacity) {
         size_t capacity = chains->step_capacity != 0 ? chains->step_capacity * 2 : 1024;
@@ -145,7 +145,7 @@ static enum savepoint_status note_step(struct svp_chains *chains, uint64_t recor
         chains->steps = grown;
         chains->step_capacity = capacity;
     }
-    chains->steps[chains->step_count++] = (struct svp_chains_step){ record_offset, page };
+    chains->steps[chains->step_count++] = (struct svp_chains_step){ record_offset, page, slot };
     return SAVEPOINT_OK;
 }
 
@@ -184,6 +184,22 @@ int svp_chains_slot(const struct svp_chains *chains, const struct svp_cached_pag
     return cached->pages.region_id == chains->part->map->region_id ? svp_pages_find(&cached->pages, page) : -1;
 }
 
+bool svp_chains_holds(const struct svp_chains *chains, const struct svp_cached_pages *cached, uint32_t slot,
+                      uint64_t page)
+{
+    const struct svp_pages *pages = &cached->pages;
+    return pages->region_id == chains->part->map->region_id && slot < pages->count && pages->pages[slot] == page;
+}
+
+void svp_chains_expect(const struct svp_chains *chains, uint64_t page)
+{
+    enum { LINES = 4 }; /* the processor goes on by itself */
+    const uint8_t *memory = svp_bulk_place(chains->part, page);
+    for (size_t line = 0; line < LINES; line++) {
+        __builtin_prefetch(memory + line * SVP_LINE_BYTES);
+    }
+}
+
 /* The memory holds the wanted version, or one that its steps begin with. */
 static enum savepoint_status meet(struct svp_chains *chains, const struct svp_chains_descent *top,
                                   const struct svp_cached_pages *cached, uint32_t slot)
@@ -201,7 +217,7 @@ static enum savepoint_status meet(struct svp_chains *chains, const struct svp_ch
 
 /* Takes the delta of the held version back; its record is read whole for that, once. */
 static enum savepoint_status
-undo(struct svp_chains *chains, const struct svp_cached_pages **cached, uint64_t page, uint64_t offset)
+undo(struct svp_chains *chains, const struct svp_cached_pages **cached, uint64_t page, uint32_t slot, uint64_t offset)
 {
     if (!(*cached)->is_unpacked) {
         enum savepoint_status status = svp_pages_cache_unpacked(&chains->reader, cached, offset, &chains->error);
@@ -212,25 +228,36 @@ undo(struct svp_chains *chains, const struct svp_cached_pages **cached, uint64_t
     const struct svp_pages *pages = &(*cached)->pages;
     const struct svp_bulk_part *part = chains->part;
     struct svp_page_origin *origin = &part->pages[page].origin;
-    int slot = svp_chains_slot(chains, *cached, page);
-    if (slot < 0) {
+    if (!svp_chains_holds(chains, *cached, slot, page)) {
         return svp_chains_damaged(chains, offset, page, "is not where its index says");
     }
-    part->pages[page].touched = true;
     uint32_t bytes = pages->unpacked_bytes / pages->count + 1;
-    pages->coder->decode(svp_bulk_place(part, page), &pages->slots[slot], (*cached)->unpacked.bytes);
+    part->pages[page].lines |=
+        pages->coder->decode(svp_bulk_place(part, page), &pages->slots[slot], (*cached)->unpacked.bytes);
     origin->links -= origin->links > 0;
     origin->delta_bytes -= origin->delta_bytes < bytes ? origin->delta_bytes : bytes;
     return SAVEPOINT_OK;
 }
 
+/* Where a page that stands at the record, if any, is in it; what will be done there is prepared for. */
+static int find(const struct svp_chains *chains, uint32_t number, const struct svp_cached_pages *cached)
+{
+    const struct svp_chains_descent *top = &chains->descents[number];
+    const int slot = number != 0 ? svp_chains_slot(chains, cached, top->page) : -1;
+    if (slot >= 0 && top->wanted == top->held) {
+        svp_chains_expect(chains, top->page);
+    } else if (slot >= 0 && cached->is_unpacked) {
+        __builtin_prefetch(svp_bulk_place(chains->part, top->page) + cached->pages.slots[slot].first);
+    }
+    return slot;
+}
+
 /* Moves a page that stands at the record further down. */
 static enum savepoint_status
-descend(struct svp_chains *chains, uint32_t number, const struct svp_cached_pages **cached, uint64_t offset)
+descend(struct svp_chains *chains, uint32_t number, int slot, const struct svp_cached_pages **cached, uint64_t offset)
 {
     struct svp_chains_descent *top = &chains->descents[number];
-    int slot = svp_chains_slot(chains, *cached, top->page);
-    if (slot < 0) {
+    if (slot < 0 || !svp_chains_holds(chains, *cached, (uint32_t)slot, top->page)) {
         return svp_chains_damaged(chains, offset, top->page, "is not where its index says");
     }
     if (top->wanted == top->held) {
@@ -240,11 +267,11 @@ descend(struct svp_chains *chains, uint32_t number, const struct svp_cached_page
     uint64_t base = coder->has_base ? (*cached)->pages.bases[slot] : 0;
     enum savepoint_status status = SAVEPOINT_OK;
     if (top->held == offset) {
-        status = coder->reversible ? undo(chains, cached, top->page, offset) : SAVEPOINT_OK;
+        status = coder->reversible ? undo(chains, cached, top->page, (uint32_t)slot, offset) : SAVEPOINT_OK;
         top->held = coder->reversible ? base : 0;
     } else {
-        status =
-            coder->refers ? svp_chains_note_reference(chains, offset, top->page) : note_step(chains, offset, top->page);
+        status = coder->refers ? svp_chains_note_reference(chains, offset, top->page)
+                               : note_step(chains, offset, top->page, (uint32_t)slot);
         top->wanted = base;
     }
     if (top->wanted != 0) { /* else its steps begin with a key page */
@@ -260,10 +287,13 @@ static enum savepoint_status descend_all(struct svp_chains *chains, svp_chains_p
         const struct svp_chains_record record = pop_record(chains);
         const struct svp_cached_pages *cached = NULL;
         status = open_record(chains, record.offset, &cached);
+        int slot = status == SAVEPOINT_OK ? find(chains, record.first, cached) : -1;
         for (uint32_t number = record.first; status == SAVEPOINT_OK && number != 0;) {
             const uint32_t beside = chains->descents[number].beside;
-            status = descend(chains, number, &cached, record.offset);
+            const int slot_beside = find(chains, beside, cached);
+            status = descend(chains, number, slot, &cached, record.offset);
             number = beside;
+            slot = slot_beside;
         }
         status = status == SAVEPOINT_OK ? pause(user) : status;
     }

@@ -21,6 +21,7 @@ struct svp_chains_record { /* where some pages stand: the newer of what they wan
 struct svp_chains_step { /* one version of one page, to be applied */
     uint64_t record_offset;
     uint64_t page;
+    uint32_t slot; /* in the record, as its tables said before they were checked */
 };
 
 struct svp_chains_reference { /* one page that is the same as another, at the start of its chain */
@@ -44,8 +45,7 @@ struct svp_chains {
     size_t reference_count, reference_capacity;
     struct svp_chains_reference *references;
     struct svp_cached_pages *tables, *batch;
-    uint16_t slots[SVP_BATCH_PAGES_MAX]; /* of the steps of one record */
-    uint64_t done_pages;                 /* of all windows */
+    uint64_t done_pages; /* of all windows */
     struct savepoint_error error;
 };
 
@@ -69,6 +69,11 @@ enum savepoint_status svp_chains_copy(struct svp_chains *chains);
 enum savepoint_status svp_chains_apply(struct svp_chains *chains);
 /* The slot of a page of chains->part in a record; -1: it is not there. */
 int svp_chains_slot(const struct svp_chains *chains, const struct svp_cached_pages *cached, uint64_t page);
+/* Whether that slot of the record is the page's. */
+bool svp_chains_holds(const struct svp_chains *chains, const struct svp_cached_pages *cached, uint32_t slot,
+                      uint64_t page);
+/* The page's memory is about to be read from its start on. */
+void svp_chains_expect(const struct svp_chains *chains, uint64_t page);
 enum savepoint_status svp_chains_damaged(struct svp_chains *chains, uint64_t offset, uint64_t page, const char *what);
 
 #endif

@@ -89,8 +89,7 @@ static enum savepoint_status copy_page(struct svp_chains *chains, const struct s
         return svp_chains_damaged(chains, reference->record_offset, reference->page,
                                   "is said to be in a record that does not hold it whole");
     }
-    state->touched = true;
-    pages->coder->decode(memory, &pages->slots[slot], chains->batch->unpacked.bytes);
+    state->lines |= pages->coder->decode(memory, &pages->slots[slot], chains->batch->unpacked.bytes);
     state->origin = (struct svp_page_origin){ .key_bytes = pages->stored_bytes / pages->count };
     if (svp_page_map_get(part->map, reference->page) == reference->record_offset) {
         chains->done_pages++;

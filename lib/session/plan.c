@@ -111,12 +111,16 @@ static void find_differing(struct svp_restore_part *part)
 {
     const struct svp_region *region = part->region;
     for (uint64_t page = 0; page < region->pages; page++) {
-        bool excluded = svp_pageset_has(&region->excluded, page) || svp_region_excludes(part->entry, page);
-        bool differs = svp_pageset_has(&region->pending, page) || svp_pageset_has(&region->no_base, page) ||
-                       region->states[page].record_offset != svp_page_map_get(&part->map, page);
-        if (differs && !excluded) {
+        if (region->states[page].record_offset != svp_page_map_get(&part->map, page)) {
             svp_pageset_add(&part->differing, page, 1);
         }
+    }
+    svp_pageset_unite(&part->differing, &region->pending);
+    svp_pageset_unite(&part->differing, &region->no_base);
+    svp_pageset_subtract(&part->differing, &region->excluded);
+    for (uint32_t i = 0; i < part->entry->excluded_count; i++) {
+        const struct svp_excluded *range = &part->entry->excluded[i];
+        svp_pageset_remove(&part->differing, range->first_page, range->page_count);
     }
     part->differing_pages = svp_pageset_count(&part->differing);
 }

@@ -98,10 +98,10 @@ static void take_back(struct svp_restore *restore)
         struct svp_restore_part *part = &restore->parts[i];
         uint64_t page = part->pages != NULL ? svp_pageset_next(&part->differing, 0) : SVP_PAGESET_NONE;
         for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(&part->differing, page + 1)) {
-            if (part->pages[page].touched && svp_pageset_has(&part->blank, page)) {
+            if (part->pages[page].lines != 0 && svp_pageset_has(&part->blank, page)) {
                 memset(part->region->base + page * SVP_PAGE_BYTES, 0, SVP_PAGE_BYTES);
             }
-            if (part->pages[page].touched) {
+            if (part->pages[page].lines != 0) {
                 svp_region_pend(part->region, page, 1);
                 svp_pageset_add(&part->region->no_base, page, 1);
             }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh - every mutant (of the write-watch, the ring, compaction, streams and promotion) is caught by the tests that its patch names
+# run.sh - every mutant (of the write-watch, the ring, compaction, streams, promotion and restores) is caught by the tests that its patch names
 #
 # usage: run.sh [--dry-run] [PATCH...]    (default: all beside this script; a dry run only tries whether they apply, and whether
 # there are such tests)

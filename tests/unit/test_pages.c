@@ -269,6 +269,17 @@ CHECK_TEST(pages, numbers_noise_and_scattered_changes_each_have_their_coder)
     close_lab(&lab);
 }
 
+static uint64_t lines_of_runs(const struct svp_changes *changes)
+{
+    uint64_t lines = 0;
+    for (uint32_t i = 0; i < changes->run_count; i++) {
+        for (uint32_t k = 0; k < changes->runs[i].bytes; k++) {
+            lines |= UINT64_C(1) << (changes->runs[i].offset + k) / SVP_LINE_BYTES;
+        }
+    }
+    return lines;
+}
+
 /* Whatever the pages look like: what is chosen gives them back, and a reversible delta gives its base back too. */
 CHECK_TEST(pages, no_choice_loses_a_byte)
 {
@@ -298,8 +309,9 @@ CHECK_TEST(pages, no_choice_loses_a_byte)
         CHECK_EQ(svp_pages_decode(&pages, 0, unpacked, page, &hash), SVP_GOOD);
         CHECK_MEM(page, after, sizeof page);
         if (coder->reversible) {
-            coder->decode(page, &pages.slots[0], unpacked);
+            const uint64_t lines = coder->decode(page, &pages.slots[0], unpacked);
             CHECK_MEM(page, before, sizeof page);
+            CHECK_EQ(lines, coder == &svp_coder_xor_runs ? lines_of_runs(&changes) : SVP_LINES_ALL);
         }
         CHECK(coder->reversible == coder->has_base);
         met[coder_id]++;
