@@ -19,7 +19,7 @@ struct run { /* the archive of one profile, restored as a whole */
     struct restore_history history;
     struct packed all, back, forth; /* the floors: the newest state, and the differing pages of either */
     char image[BENCH_PATH_BYTES];   /* the floor of the fast profile */
-    uint8_t *resident;              /* where it is read to */
+    uint8_t *resident;              /* where the floors in place put pages */
     bool huge;                      /* the library's region lies in huge pages, so the floor's does */
     uint64_t sink;
     struct bench_samples fresh, fresh_floor, in_place[2], in_place_floor[2]; /* [0]: back, [1]: forth */
@@ -52,10 +52,10 @@ static void make_history(struct run *run, size_t bytes)
     bench_path(run->bench, history->path, is_fast(run) ? "fast.svp" : "restore.svp");
     restore_history_begin(history, bytes, bytes / WORKLOAD_PAGE_BYTES / 100);
     restore_history_go_on(history, DELTAS);
+    run->resident = bench_memory(bytes);
     if (is_fast(run)) {
         bench_path(run->bench, run->image, "fast.raw");
         image_write(run->image, history->memory, bytes);
-        run->resident = bench_memory(bytes);
     } else {
         pack_all(run);
         packed_make(&run->forth, history->memory, history->differing, history->differing_pages);
@@ -130,7 +130,7 @@ static void floor_fresh(struct run *run)
     if (is_fast(run)) {
         image_read(run->image, memory, bytes, run->history.threads);
     } else {
-        run->sink ^= packed_decode(&run->all, memory, run->history.threads);
+        run->sink ^= packed_decode(&run->all, memory, NULL, run->history.threads);
     }
     bench_add(&run->fresh_floor, bench_wall_ms() - wall);
     bench_unmap(memory, bytes);
@@ -166,7 +166,8 @@ static void floor_in_place(struct run *run, int forth)
     if (is_fast(run)) {
         image_read(run->image, run->resident, run->history.bytes, run->history.threads);
     } else {
-        run->sink ^= packed_decode(forth ? &run->forth : &run->back, NULL, run->history.threads);
+        run->sink ^= packed_decode(forth ? &run->forth : &run->back, run->resident, run->history.differing,
+                                   run->history.threads);
     }
     bench_add(&run->in_place_floor[forth], bench_wall_ms() - wall);
 }

@@ -65,6 +65,7 @@ void packed_free(struct packed *packed)
 struct decoding {
     const struct packed *packed;
     uint8_t *to;
+    const uint64_t *numbers;
     unsigned threads;
     uint64_t all[THREADS_MAX];
 };
@@ -84,24 +85,36 @@ static uint64_t decode_block(const struct packed *packed, size_t block, uint8_t 
     return all;
 }
 
+/* Puts the pages of a block where they belong. */
+static void place_block(const struct decoding *decoding, size_t block, const uint8_t *pages)
+{
+    const uint64_t *numbers = decoding->numbers + block * BLOCK_PAGES;
+    for (uint64_t i = 0; i < pages_of(decoding->packed, block); i++) {
+        memcpy(decoding->to + numbers[i] * WORKLOAD_PAGE_BYTES, pages + i * WORKLOAD_PAGE_BYTES, WORKLOAD_PAGE_BYTES);
+    }
+}
+
 /* Every so-and-so-manieth block: the kinds of pages are shared out evenly. */
 static void decode_blocks(void *context, unsigned index)
 {
-    static uint8_t resident[THREADS_MAX][BLOCK_BYTES];
+    static uint8_t buffers[THREADS_MAX][BLOCK_BYTES];
     struct decoding *decoding = context;
     ZSTD_DCtx *unpacker = ZSTD_createDCtx();
     uint64_t all = 0;
     for (size_t block = index; block < count_blocks(decoding->packed); block += decoding->threads) {
-        uint8_t *pages = decoding->to != NULL ? decoding->to + block * BLOCK_BYTES : resident[index];
+        uint8_t *pages = decoding->numbers == NULL ? decoding->to + block * BLOCK_BYTES : buffers[index];
         all ^= decode_block(decoding->packed, block, pages, unpacker);
+        if (decoding->numbers != NULL) {
+            place_block(decoding, block, pages);
+        }
     }
     decoding->all[index] = all;
     ZSTD_freeDCtx(unpacker);
 }
 
-uint64_t packed_decode(const struct packed *packed, uint8_t *to, unsigned threads)
+uint64_t packed_decode(const struct packed *packed, uint8_t *to, const uint64_t *numbers, unsigned threads)
 {
-    struct decoding decoding = { .packed = packed, .to = to, .threads = threads };
+    struct decoding decoding = { .packed = packed, .to = to, .numbers = numbers, .threads = threads };
     uint64_t all = 0;
     threads_run(threads, decode_blocks, &decoding);
     for (unsigned i = 0; i < threads; i++) {

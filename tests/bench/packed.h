@@ -19,8 +19,8 @@ void packed_free(struct packed *packed);
 /* What these pages take, packed in blocks as the library packs them; the blocks are not kept. */
 uint64_t packed_size(const uint8_t *pages, uint64_t count);
 
-/* Decodes all blocks to `to`, one behind the other, and hashes each page, on several threads; `to` NULL: into one
- * resident buffer for each thread, again and again. Returns something that depends on all hashes. */
-uint64_t packed_decode(const struct packed *packed, uint8_t *to, unsigned threads);
+/* Decodes all blocks and hashes each page, on several threads: to `to`, one behind the other; or, where `numbers` is
+ * not NULL, by way of a buffer, page i to `to` + numbers[i] * 4096. Returns something that depends on all hashes. */
+uint64_t packed_decode(const struct packed *packed, uint8_t *to, const uint64_t *numbers, unsigned threads);
 
 #endif
