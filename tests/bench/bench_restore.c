@@ -242,37 +242,55 @@ static void measure_resume(struct restore_history *history, struct bench_samples
     restore_history_close(history);
 }
 
-static void make_late(struct bench *bench, struct restore_history *late, size_t bytes, unsigned snapshots)
+/* A history that begins as any does, or with the state that `as` ends with. */
+static void make_resumed(struct bench *bench, struct restore_history *history, const char *name, unsigned snapshots,
+                         struct restore_history *as)
 {
-    late->threads = threads_default();
-    bench_path(bench, late->path, snapshots == DELTAS ? "early.svp" : "late.svp");
-    restore_history_begin(late, bytes, bytes / WORKLOAD_PAGE_BYTES / 100);
-    restore_history_go_on(late, snapshots);
-    restore_history_close(late);
+    const size_t bytes = (size_t)bench_bytes(bench, UINT64_C(64) * MIB);
+    history->threads = threads_default();
+    bench_path(bench, history->path, name);
+    if (as == NULL) {
+        restore_history_begin(history, bytes, bytes / WORKLOAD_PAGE_BYTES / 100);
+    } else {
+        restore_history_begin_as(history, as);
+    }
+    restore_history_go_on(history, snapshots);
+    restore_history_close(history);
+}
+
+static void
+compare_resumes(struct bench *bench, struct restore_history *late, struct restore_history *early, struct bench_row *row)
+{
+    struct bench_samples values = { .count = 0 }, floors = { .count = 0 };
+    for (int pair = 0; pair < bench->pairs; pair++) {
+        measure_resume(pair % 2 == 0 ? late : early, pair % 2 == 0 ? &values : &floors);
+        measure_resume(pair % 2 == 0 ? early : late, pair % 2 == 0 ? &floors : &values);
+    }
+    row->values = &values;
+    row->floors = &floors;
+    bench_print(bench, row);
+    bench_clear(&values);
+    bench_clear(&floors);
 }
 
 static void run_late(struct bench *bench)
 {
     char name[BENCH_NAME_BYTES];
-    const size_t bytes = (size_t)bench_bytes(bench, UINT64_C(64) * MIB);
-    struct restore_history early = { .bytes = 0 }, late = { .bytes = 0 };
-    struct bench_samples values = { .count = 0 }, floors = { .count = 0 };
-    bench_name_case(name, bytes, "1% 64B, 2000 to 20");
+    struct restore_history early = { .bytes = 0 }, late = { .bytes = 0 }, alike = { .bytes = 0 };
+    bench_name_case(name, (size_t)bench_bytes(bench, UINT64_C(64) * MIB), "1% 64B, 2000 to 20");
     if (!bench_wants(bench, name)) {
         return;
     }
-    make_late(bench, &early, bytes, DELTAS);
-    make_late(bench, &late, bytes, LATE_DELTAS);
-    for (int pair = 0; pair < bench->pairs; pair++) {
-        measure_resume(pair % 2 == 0 ? &late : &early, pair % 2 == 0 ? &values : &floors);
-        measure_resume(pair % 2 == 0 ? &early : &late, pair % 2 == 0 ? &floors : &values);
-    }
-    const struct bench_row row = { name, "savepoint", "after_2000", "ms", &values, &floors, 1.5 };
-    bench_print(bench, &row);
+    make_resumed(bench, &early, "early.svp", DELTAS, NULL);
+    make_resumed(bench, &late, "late.svp", LATE_DELTAS, NULL);
+    make_resumed(bench, &alike, "alike.svp", DELTAS, &late);
+    struct bench_row row = { name, "savepoint", "after_2000", "ms", NULL, NULL, 1.5 };
+    compare_resumes(bench, &late, &early, &row);
+    struct bench_row row_alike = { name, "savepoint", "after_2000_alike", "ms", NULL, NULL, 0 };
+    compare_resumes(bench, &late, &alike, &row_alike);
     restore_history_free(&early);
     restore_history_free(&late);
-    bench_clear(&values);
-    bench_clear(&floors);
+    restore_history_free(&alike);
 }
 
 /* ---- rows */

@@ -2,6 +2,7 @@
 #include "restore_history.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "raw.h"
 
@@ -63,7 +64,7 @@ static struct savepoint_id take(struct restore_history *history)
     return snapshot.id;
 }
 
-void restore_history_begin(struct restore_history *history, size_t bytes, uint64_t changed_pages)
+static void begin(struct restore_history *history, size_t bytes, uint64_t changed_pages)
 {
     const uint64_t pages = bytes / WORKLOAD_PAGE_BYTES;
     const struct workload_shape shape = { .seed = 1, .pages = pages, .changed_pages = changed_pages };
@@ -75,9 +76,31 @@ void restore_history_begin(struct restore_history *history, size_t bytes, uint64
     if (open_session(history)) {
         bench_fail("%s is not new", history->path);
     }
-    workload_fill(history->memory, &shape, 0, pages);
+}
+
+static void take_oldest(struct restore_history *history)
+{
     history->oldest = take(history);
     history->oldest_content = hash_content(history);
+}
+
+void restore_history_begin(struct restore_history *history, size_t bytes, uint64_t changed_pages)
+{
+    begin(history, bytes, changed_pages);
+    workload_fill(history->memory, &history->workload.shape, 0, history->workload.shape.pages);
+    take_oldest(history);
+}
+
+void restore_history_begin_as(struct restore_history *history, struct restore_history *other)
+{
+    uint8_t *state = bench_memory(other->bytes); /* both are mapped at the same address */
+    restore_history_open(other);
+    memcpy(state, other->memory, other->bytes);
+    restore_history_close(other);
+    begin(history, other->bytes, other->workload.shape.changed_pages);
+    memcpy(history->memory, state, other->bytes);
+    bench_unmap(state, other->bytes);
+    take_oldest(history);
 }
 
 /* The pages that any interval has changed. */

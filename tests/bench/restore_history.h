@@ -22,6 +22,8 @@ struct restore_history {
 /* Makes the first, full snapshot in a new archive, of a state in which `changed_pages` pages change from one snapshot
  * to the next, and leaves the session open. Path, profile and threads are set. */
 void restore_history_begin(struct restore_history *history, size_t bytes, uint64_t changed_pages);
+/* The same, but the state is that at the end of another history, as large, which is not open. */
+void restore_history_begin_as(struct restore_history *history, struct restore_history *other);
 /* Takes so many more. */
 void restore_history_go_on(struct restore_history *history, unsigned snapshots);
 void restore_history_free(struct restore_history *history);
