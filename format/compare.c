@@ -116,3 +116,15 @@ void svp_compare(struct svp_changes *changes, const uint8_t *before, const uint8
         changes->from_word = count_still(after, after + WORD);
     }
 }
+
+void svp_changes_apply(uint8_t *before, const uint8_t *after, const struct svp_changes *changes)
+{
+    if (changes->dense) {
+        memcpy(before, after, SVP_PAGE_BYTES);
+        return;
+    }
+    for (uint32_t i = 0; i < changes->run_count; i++) {
+        const struct svp_run *run = &changes->runs[i];
+        memcpy(before + run->offset, after + run->offset, run->bytes);
+    }
+}

@@ -40,6 +40,9 @@ struct svp_changes {
 
 /* Compares two page-sized blocks. */
 void svp_compare(struct svp_changes *changes, const uint8_t *before, const uint8_t *after);
+/* Makes the version before the one after, where that has not been done yet: only what changed is written, so that the
+ * rest of it need not leave the cache again. */
+void svp_changes_apply(uint8_t *before, const uint8_t *after, const struct svp_changes *changes);
 bool svp_all_zero(const uint8_t *page);
 
 #endif

@@ -1,6 +1,7 @@
 /* bulk_apply.c - applying the steps of a window's pages, record by record, oldest first */
 #include "archive/bulk_chains.h"
 #include "archive/pages_cache.h"
+#include "format/expect.h"
 #include "os/vm.h"
 
 /* The page stands at its wanted version. */
@@ -86,12 +87,13 @@ static void expect_runs(const struct svp_chains *chains)
     }
 }
 
-/* The record just loaded holds the steps' pages where its tables said. */
+/* The record just loaded holds the steps' pages where its tables said, before they were checked; and not as references,
+ * which make no steps. */
 static enum savepoint_status check_slots(struct svp_chains *chains, const struct svp_chains_step *first, size_t steps)
 {
     for (size_t i = 0; i < steps; i++) {
         const struct svp_chains_step *step = &first[-(ptrdiff_t)i];
-        if (!svp_chains_holds(chains, chains->batch, step->slot, step->page)) {
+        if (!svp_chains_holds(chains, chains->batch, step->slot, step->page) || chains->batch->pages.coder->refers) {
             return svp_chains_damaged(chains, step->record_offset, step->page, "is not where its index says");
         }
     }
@@ -104,9 +106,7 @@ static void expect_deltas(const struct svp_chains *chains, const struct svp_chai
     const struct svp_pages *pages = &chains->batch->pages;
     for (size_t i = 0; pages->coder->has_base && i < steps; i++) {
         const struct svp_chains_step *step = &first[-(ptrdiff_t)i];
-        const uint8_t *at = svp_bulk_place(chains->part, step->page) + pages->slots[step->slot].first;
-        __builtin_prefetch(at, 1);
-        __builtin_prefetch(at + 56, 1);
+        svp_expect(svp_bulk_place(chains->part, step->page) + pages->slots[step->slot].first, 2);
     }
 }
 
@@ -137,7 +137,7 @@ enum savepoint_status svp_chains_apply(struct svp_chains *chains)
     for (size_t i = 0; status == SAVEPOINT_OK && i < steps; i++) {
         const struct svp_chains_step *step = &chains->steps[--chains->step_count];
         if (i + 1 < steps) {
-            svp_chains_expect(chains, step[-1].page);
+            svp_expect(svp_bulk_place(chains->part, step[-1].page), SVP_CHAINS_EXPECT_LINES);
         }
         status = apply_step(chains, step, run != NULL ? NULL : batch->unpacked.bytes);
     }

@@ -10,6 +10,7 @@
 #include "archive/bulk_chains.h"
 
 #include "archive/pages_cache.h"
+#include "format/expect.h"
 #include "format/memory.h"
 #include "status.h"
 
@@ -191,15 +192,6 @@ bool svp_chains_holds(const struct svp_chains *chains, const struct svp_cached_p
     return pages->region_id == chains->part->map->region_id && slot < pages->count && pages->pages[slot] == page;
 }
 
-void svp_chains_expect(const struct svp_chains *chains, uint64_t page)
-{
-    enum { LINES = 4 }; /* the processor goes on by itself */
-    const uint8_t *memory = svp_bulk_place(chains->part, page);
-    for (size_t line = 0; line < LINES; line++) {
-        __builtin_prefetch(memory + line * SVP_LINE_BYTES);
-    }
-}
-
 /* The memory holds the wanted version, or one that its steps begin with. */
 static enum savepoint_status meet(struct svp_chains *chains, const struct svp_chains_descent *top,
                                   const struct svp_cached_pages *cached, uint32_t slot)
@@ -228,7 +220,7 @@ undo(struct svp_chains *chains, const struct svp_cached_pages **cached, uint64_t
     const struct svp_pages *pages = &(*cached)->pages;
     const struct svp_bulk_part *part = chains->part;
     struct svp_page_origin *origin = &part->pages[page].origin;
-    if (!svp_chains_holds(chains, *cached, slot, page)) {
+    if (!svp_chains_holds(chains, *cached, slot, page) || !pages->coder->reversible) {
         return svp_chains_damaged(chains, offset, page, "is not where its index says");
     }
     uint32_t bytes = pages->unpacked_bytes / pages->count + 1;
@@ -245,9 +237,9 @@ static int find(const struct svp_chains *chains, uint32_t number, const struct s
     const struct svp_chains_descent *top = &chains->descents[number];
     const int slot = number != 0 ? svp_chains_slot(chains, cached, top->page) : -1;
     if (slot >= 0 && top->wanted == top->held) {
-        svp_chains_expect(chains, top->page);
+        svp_expect(svp_bulk_place(chains->part, top->page), SVP_CHAINS_EXPECT_LINES);
     } else if (slot >= 0 && cached->is_unpacked) {
-        __builtin_prefetch(svp_bulk_place(chains->part, top->page) + cached->pages.slots[slot].first);
+        svp_expect(svp_bulk_place(chains->part, top->page) + cached->pages.slots[slot].first, 2);
     }
     return slot;
 }

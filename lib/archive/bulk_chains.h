@@ -5,6 +5,7 @@
 #include "archive/bulk.h"
 
 enum { SVP_CHAINS_PAGES_MAX = 65536 }; /* of a window: what it takes in memory stays within bounds */
+enum { SVP_CHAINS_EXPECT_LINES = 4 };  /* of a page that is about to be hashed */
 
 struct svp_chains_descent { /* one page on its way down: the records of the versions it stands at */
     uint64_t wanted, held;
@@ -72,8 +73,6 @@ int svp_chains_slot(const struct svp_chains *chains, const struct svp_cached_pag
 /* Whether that slot of the record is the page's. */
 bool svp_chains_holds(const struct svp_chains *chains, const struct svp_cached_pages *cached, uint32_t slot,
                       uint64_t page);
-/* The page's memory is about to be read from its start on. */
-void svp_chains_expect(const struct svp_chains *chains, uint64_t page);
 enum savepoint_status svp_chains_damaged(struct svp_chains *chains, uint64_t offset, uint64_t page, const char *what);
 
 #endif

@@ -56,6 +56,10 @@ static enum savepoint_status take(struct svp_inflow *inflow, size_t bytes, struc
         if (code != 0) {
             return svp_status_os(error, code, "receive", "cannot read the stream");
         }
+        if (got == 0 && inflow->at == 0) {
+            return svp_status_at(error, SAVEPOINT_TRUNCATED, 0, "receive",
+                                 "nothing arrived: see what the sender says, then send it again");
+        }
         if (got == 0 || got > wanted) {
             return svp_status_at(error, SAVEPOINT_TRUNCATED, inflow->at, "receive",
                                  "the stream ended early: send it again, or go on --since the newest snapshot here");

@@ -13,18 +13,6 @@
 #define UNCHECKED
 #endif
 
-void svp_copy_expect(const void *live)
-{
-#if defined(__GNUC__)
-    /* Four lines: a copy of scattered pages takes a tenth less, as with sixteen. */
-    for (size_t line = 0; line < 4; line++) {
-        __builtin_prefetch((const uint8_t *)live + line * 64);
-    }
-#else
-    (void)live;
-#endif
-}
-
 #if defined(__GNUC__)
 typedef uint64_t __attribute__((may_alias)) any_word; /* the memory holds objects of any type */
 #else

@@ -9,7 +9,4 @@
  * else reads live memory during a take. */
 void svp_copy_live(void *to, const void *live, size_t bytes);
 
-/* The page at `live` is about to be copied: its address and its first lines are looked up meanwhile. Never faults. */
-void svp_copy_expect(const void *live);
-
 #endif

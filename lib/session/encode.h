@@ -11,6 +11,8 @@ void svp_encode_close(struct svp_encoder *encoder);
 void svp_encode_begin(struct svp_encoder *encoder, uint32_t depth);
 enum savepoint_status
 svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struct savepoint_error *error);
+/* Page i of a chunk, if it has one, is about to be compared with the shadow. */
+void svp_encode_expect(const struct svp_chunk *chunk, uint32_t i);
 /* Page i of a chunk was compared: for what is learned of hot pages. */
 void svp_encode_note(struct svp_encoder *encoder, const struct svp_chunk *chunk, uint32_t i, bool changed);
 enum savepoint_status svp_encode_flush(struct savepoint *session, struct savepoint_error *error);

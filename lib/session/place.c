@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "archive/crew.h"
+#include "format/expect.h"
 #include "os/vm.h"
 
 /* A share is so many pages that no word of a set of pages, and of the tree, is of two of them. */
@@ -46,11 +47,11 @@ static void expect(const struct svp_restore_part *part, uint64_t page, uint64_t 
 }
 
 /* The lines of a page in which its memory may differ from what was decoded: where the memory was what the shadow held,
- * those that decoding wrote. */
+ * those that decoding wrote. Not every watch sees what the kernel does to memory, such as madvise: there all are. */
 static uint64_t lines_to_place(const struct svp_restore_part *part, uint64_t page)
 {
     const struct svp_bulk_page *decoded = &part->pages[page];
-    bool known = decoded->held != 0 && !svp_pageset_has(&part->region->pending, page);
+    bool known = part->region->kernel_faults && decoded->held != 0 && !svp_pageset_has(&part->region->pending, page);
     return known ? decoded->lines : SVP_LINES_ALL;
 }
 
@@ -60,8 +61,8 @@ static void expect_page(const struct svp_restore_part *part, uint64_t page)
     uint64_t lines = lines_to_place(part, page);
     size_t at = lines != 0 ? page * SVP_PAGE_BYTES + svp_line_first(lines) * SVP_LINE_BYTES : 0;
     if (lines != 0) {
-        __builtin_prefetch(part->region->shadow + at);
-        __builtin_prefetch(part->region->base + at);
+        svp_expect(part->region->shadow + at, 1);
+        svp_expect(part->region->base + at, 1);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "format/expect.h"
 #include "format/memory.h"
 #include "session/region.h"
 #include "session/ring_take.h"
@@ -185,6 +186,16 @@ static uint64_t next_page(const struct rewound *rewound, uint64_t page)
     return moved < copied ? moved : copied;
 }
 
+/* The page, if it is one, is about to be hashed and copied. */
+static void expect_page(const struct svp_region *region, uint64_t page)
+{
+    enum { LINES = 4 };
+    if (page != SVP_PAGESET_NONE) {
+        svp_expect(region->shadow + page * SVP_PAGE_BYTES, LINES);
+        svp_expect(region->base + page * SVP_PAGE_BYTES, LINES);
+    }
+}
+
 /* Hashes and copies each page while it is at hand. Pages that come back without having moved may have been excluded,
  * and counted as zeros, in between. Returns how many were written. */
 static uint64_t bring_back(struct rewound *rewound)
@@ -192,8 +203,10 @@ static uint64_t bring_back(struct rewound *rewound)
     struct svp_region *region = rewound->region;
     const struct svp_hash zero = svp_tree_zero_page();
     uint64_t written = 0;
-    for (uint64_t page = next_page(rewound, 0); page != SVP_PAGESET_NONE; page = next_page(rewound, page + 1)) {
+    for (uint64_t page = next_page(rewound, 0), next; page != SVP_PAGESET_NONE; page = next) {
         const uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+        next = next_page(rewound, page + 1);
+        expect_page(region, next);
         if (svp_pageset_has(&rewound->moved, page) || memcmp(&region->tree.hashes[0][page], &zero, sizeof zero) == 0) {
             hash_page(region, page, &zero);
         }

