@@ -40,7 +40,8 @@ void archive_report_tail(const struct archive *archive)
         fail_note(archive->tool, archive->path, "a writer is at work; what it has not finished is not shown");
     } else if (info->torn_bytes > 0) {
         fail_note(archive->tool, archive->path,
-                  "the last %s (from offset %" PRIu64 ") are a torn tail: a write that was never finished. Every "
+                  "the last %s (from offset %" PRIu64 ") are a torn tail: a write that was never finished, or "
+                  "whose end was lost. Every "
                   "snapshot before it is whole; the next program that opens the archive saves the tail beside it "
                   "and cuts it off",
                   size, info->file_bytes - info->torn_bytes);

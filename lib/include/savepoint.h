@@ -208,15 +208,17 @@ struct savepoint_options {
  * Takes the writer lock; an unsealed tail of intact transactions is made durable; a torn tail is saved
  * beside the archive as PATH.torn-OFFSET and cut. An intact, sealed file is not changed. With `ring_bytes` the session
  * has a ring too; then `path` may be NULL: a ring alone, which ends with the session.
- * Errors: LOCKED, NOT_AN_ARCHIVE, UNSUPPORTED, CORRUPT, IO, NO_SPACE, NO_BACKEND, NO_MEMORY, INVALID. */
+ * Errors: LOCKED (also for some milliseconds after a process that wrote it was killed, until the system has ended it),
+ * NOT_AN_ARCHIVE, UNSUPPORTED, CORRUPT, IO, NO_SPACE, NO_BACKEND, NO_MEMORY, INVALID. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_open(struct savepoint **session, const char *path, const struct savepoint_options *options,
                struct savepoint_error *error);
 
 /* Waits for takes in flight, syncs what was committed without sync, disarms the watch, releases the
  * lock. Caller-owned memory is fully writable again and keeps its contents; mapped regions are unmapped.
- * The session is gone whatever is returned; anything but OK tells that the last snapshots may be lost
- * (each failed take also told so through savepoint_wait). NULL does nothing and returns OK. */
+ * The session is gone whatever is returned; anything but OK tells that the last snapshots may be lost: they could not
+ * be synced, or the last take failed and neither savepoint_wait nor savepoint_tick has told so. NULL does nothing and
+ * returns OK. */
 SAVEPOINT_API enum savepoint_status savepoint_close(struct savepoint *session, struct savepoint_error *error);
 
 struct savepoint_region_options {
@@ -271,7 +273,7 @@ savepoint_include(struct savepoint *session, const char *name, size_t offset, si
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_mark(struct savepoint *session, const void *address, size_t bytes, struct savepoint_error *error);
 
-/* Makes a range safe for system calls that write into it (read, recv) until the next take: needed under
+/* Makes a range safe for system calls that write into it (read, recv) until the next take or restore: needed under
  * the `signal` watch, where they fail with EFAULT otherwise; harmless under the others. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_prepare(struct savepoint *session, void *address, size_t bytes, struct savepoint_error *error);
@@ -404,7 +406,8 @@ SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_options *options,
                    struct savepoint_error *error);
 
-/* To be called in the application's loop wherever no thread writes to the regions: takes a snapshot, as
+/* To be called in the application's loop wherever no thread writes to the regions, at the end of a step: what is done
+ * after it but not yet counted in the regions is done again after a resume. Takes a snapshot, as
  * savepoint_take() does, when the interval is over, and else (or with autosave off) returns OK at once. `ticket` (may
  * be NULL) is for savepoint_wait; 0 when nothing was taken. No file is touched on the calling thread, and it never
  * waits for the worker: while a take is in flight, what is due is put off (counted as late) to the first tick that

@@ -100,6 +100,7 @@ static struct news read_news(struct savepoint *session)
     news.compaction_due = session->has_archive && (options->flags & SAVEPOINT_AUTOSAVE_NO_COMPACTION) == 0 &&
                           svp_compaction_is_due(session, news.capped);
     session->autosave_failure.status = SAVEPOINT_OK;
+    session->untold.ticket = session->untold.autosave ? 0 : session->untold.ticket;
     svp_mutex_unlock(session->mutex);
     return news;
 }

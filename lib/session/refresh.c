@@ -40,13 +40,25 @@ static struct group next_group(struct svp_encoder *encoder, const struct svp_tak
     return (struct group){ NULL, 0, 0 };
 }
 
-/* Whether a restore of them has much to replay: chains, or pages in a record without their neighbour. */
-static bool is_due(const struct group *group)
+/* What the take itself has stored is in it already. */
+static bool is_stored_anew(const struct savepoint *session, const struct svp_region *region, uint64_t page)
+{
+    const struct svp_page_state *state = &region->states[page];
+    return state->record_offset != 0 && state->changed_depth != session->encoder.depth &&
+           !svp_pageset_has(&region->excluded, page);
+}
+
+/* Whether a restore of those that would be stored anew has much to replay: chains, or pages in a record without their
+ * neighbour. */
+static bool is_due(const struct savepoint *session, const struct group *group)
 {
     uint64_t steps = 0;
     uint64_t before = 0;
     for (uint64_t page = group->first; page < group->end; page++) {
         const struct svp_page_state *state = &group->capture->region->states[page];
+        if (!is_stored_anew(session, group->capture->region, page)) {
+            continue;
+        }
         bool alone = state->record_offset != before && state->record_offset != 0;
         steps += alone && state->links < STEPS_ALONE ? STEPS_ALONE : state->links;
         before = state->record_offset;
@@ -55,21 +67,14 @@ static bool is_due(const struct group *group)
 }
 
 /* About what storing a group anew takes. */
-static int64_t price_of(const struct group *group)
+static int64_t price_of(const struct savepoint *session, const struct group *group)
 {
     int64_t bytes = 0;
     for (uint64_t page = group->first; page < group->end; page++) {
-        bytes += group->capture->region->states[page].key_bytes;
+        const struct svp_region *region = group->capture->region;
+        bytes += is_stored_anew(session, region, page) ? region->states[page].key_bytes : 0;
     }
     return bytes;
-}
-
-/* What the take itself has stored is in it already. */
-static bool is_stored_anew(const struct savepoint *session, const struct svp_region *region, uint64_t page)
-{
-    const struct svp_page_state *state = &region->states[page];
-    return state->record_offset != 0 && state->changed_depth != session->encoder.depth &&
-           !svp_pageset_has(&region->excluded, page);
 }
 
 /* False: the take has failed, and its pages have returned already. */
@@ -116,8 +121,8 @@ enum savepoint_status svp_refresh(struct savepoint *session, struct svp_take *ta
     encoder->refresh_credit += BYTES_PER_BYTE * (int64_t)(encoder->counts.delta_bytes + encoder->counts.key_bytes);
     for (; status == SAVEPOINT_OK && looks > 0 && encoder->refresh_credit > 0; looks--) {
         const struct group group = next_group(encoder, take);
-        if (group.capture != NULL && is_due(&group)) {
-            encoder->refresh_credit -= price_of(&group); /* a debt, maybe, of less than a group */
+        if (group.capture != NULL && is_due(session, &group)) {
+            encoder->refresh_credit -= price_of(session, &group); /* a debt, maybe, of less than a group */
             status = store_group(session, take, &group, error);
         }
     }

@@ -24,6 +24,7 @@ static enum savepoint_status tell_progress(struct svp_restore *restore, uint64_t
 {
     const struct savepoint_restore_options *options = &restore->options;
     restore->told_ns = svp_host_monotonic_ns();
+    pages = restore->told_pages = pages > restore->told_pages ? pages : restore->told_pages;
     if (options->progress != NULL && options->progress(options->progress_user, pages * SVP_PAGE_BYTES,
                                                        restore->differing_pages * SVP_PAGE_BYTES) != 0) {
         return svp_status_fail(error, SAVEPOINT_CANCELLED, "restore", "cancelled; memory is unchanged");
@@ -57,6 +58,36 @@ static void note_held(struct svp_restore_part *part)
     }
 }
 
+/* Decoding from what the shadow held has failed, and it holds anything now. True: that is forgotten, and all pages can
+ * be decoded from what is stored alone; not so where none was held, or where memory was blank and may not be any more.
+ */
+static bool forget_held(struct svp_bulk_part *parts, size_t part_count)
+{
+    bool any = false;
+    for (size_t i = 0; i < part_count; i++) {
+        uint64_t page = svp_pageset_next(parts[i].wanted, 0);
+        if (parts[i].blank) {
+            return false;
+        }
+        for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(parts[i].wanted, page + 1)) {
+            any = any || parts[i].pages[page].held != 0;
+            parts[i].pages[page] = (struct svp_bulk_page){ .lines = SVP_LINES_ALL };
+        }
+    }
+    return any;
+}
+
+/* Decodes all parts from what the shadow holds, the shorter way; where that is damaged, from what is stored alone. */
+static enum savepoint_status decode_parts(struct savepoint *session, struct svp_restore *restore,
+                                          struct svp_bulk_part *parts, struct savepoint_error *error)
+{
+    const struct svp_source *source = &session->append.source;
+    const struct svp_bulk_team team = { session->options.workers, report_progress, restore };
+    enum savepoint_status status = svp_bulk_decode(source, parts, restore->part_count, &team, error);
+    bool again = status == SAVEPOINT_CORRUPT && forget_held(parts, restore->part_count);
+    return again ? svp_bulk_decode(source, parts, restore->part_count, &team, error) : status;
+}
+
 /* Decodes and verifies every differing page into the shadow, where it has to be in the end: no memory is needed
  * beside it, and live memory stays as it is. Blank pages are decoded in their place, and made blank again should this
  * fail. */
@@ -83,9 +114,8 @@ decode_all(struct savepoint *session, struct svp_restore *restore, struct savepo
         };
         part->region->untouched = false;
     }
-    const struct svp_bulk_team team = { session->options.workers, report_progress, restore };
     enum savepoint_status status =
-        enough ? svp_bulk_decode(&session->append.source, parts, restore->part_count, &team, error)
+        enough ? decode_parts(session, restore, parts, error)
                : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "restore", "no memory; nothing was changed");
     svp_memory_free(parts);
     return status;
@@ -190,11 +220,11 @@ run_restore(struct savepoint *session, struct svp_restore *restore, struct savep
     status = svp_recall_open(session, error);
     status = status == SAVEPOINT_OK ? svp_rewind_keep(session, restore, &kept, error) : status;
     status = status == SAVEPOINT_OK ? decode_all(session, restore, error) : status;
-    svp_rewind_log(session, restore, kept, status != SAVEPOINT_OK);
     if (status == SAVEPOINT_OK) { /* the last moment to stop */
         status = tell_progress(restore, restore->differing_pages, error);
     }
     status = status == SAVEPOINT_OK ? svp_commit_stand_at(session, restore->commit_offset, error) : status;
+    svp_rewind_log(session, restore, kept, status != SAVEPOINT_OK);
     if (status != SAVEPOINT_OK) {
         take_back(restore);
         return status;

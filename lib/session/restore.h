@@ -23,7 +23,8 @@ struct svp_restore {
     size_t part_count;
     struct svp_restore_part *parts;
     uint64_t differing_pages, written_pages;
-    uint64_t told_ns; /* when progress was last told */
+    uint64_t told_ns;    /* when progress was last told */
+    uint64_t told_pages; /* and what */
 };
 
 #endif

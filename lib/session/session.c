@@ -340,6 +340,7 @@ enum savepoint_status savepoint_close(struct savepoint *session, struct savepoin
     svp_host_at_fork_end(session);
     end_regions(session);
     enum savepoint_status status = close_archive(session, error);
+    status = status == SAVEPOINT_OK ? svp_take_untold(session, error) : status;
     free_session(session);
     return status;
 }

@@ -191,6 +191,12 @@ struct svp_result {  /* how a take ended */
     struct savepoint_snapshot snapshot;
 };
 
+struct svp_untold {  /* that the last take of the archive failed, as long as nobody was told: close tells it */
+    uint64_t ticket; /* 0: it did not, or that was told */
+    bool autosave;
+    struct savepoint_error error;
+};
+
 struct svp_twins {   /* pages stored by themselves, by hash (twins.h) */
     size_t capacity; /* a power of two; 0: there is no table */
     struct svp_twin *places;
@@ -303,6 +309,7 @@ struct savepoint {
     struct savepoint_statistics statistics;
     struct svp_result *results;              /* SVP_RESULTS, by ticket modulo */
     struct savepoint_error autosave_failure; /* for the next tick to return; status OK: none */
+    struct svp_untold untold;
     struct svp_compacting compacting;
 
     struct svp_thread *encoder_thread, *writer_thread;

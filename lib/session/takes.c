@@ -227,13 +227,31 @@ note_result(struct savepoint *session, const struct svp_take *take, const struct
         svp_compaction_note(session, take);
         return;
     }
-    if (take->status == SAVEPOINT_OK) {
-        session->statistics.takes_committed++;
-    } else {
-        session->statistics.takes_failed++;
-    }
+    const bool failed = take->status != SAVEPOINT_OK;
+    session->statistics.takes_committed += failed ? 0 : 1;
+    session->statistics.takes_failed += failed ? 1 : 0;
     session->statistics.takes_in_flight--;
     svp_autosave_note(session, take);
+    if (!take->for_ring) { /* a take stores all that those before it have failed to */
+        const bool lost = failed && take->status != SAVEPOINT_CANCELLED;
+        session->untold = (struct svp_untold){ .ticket = lost ? take->ticket : 0,
+                                               .autosave = (take->flags & SVP_COMMIT_AUTOSAVE) != 0,
+                                               .error = take->error };
+    }
+}
+
+enum savepoint_status svp_take_untold(const struct savepoint *session, struct savepoint_error *error)
+{
+    const struct savepoint_error *why = &session->untold.error;
+    if (session->untold.ticket == 0) {
+        return SAVEPOINT_OK;
+    }
+    svp_status_fail(error, why->status, "close", "the last take failed, what it captured is lost: %.300s",
+                    why->message);
+    if (error != NULL) {
+        error->os_code = why->os_code;
+    }
+    return why->status;
 }
 
 /* With the mutex held. */
@@ -374,6 +392,7 @@ enum savepoint_status savepoint_wait(struct savepoint *session, uint64_t ticket,
         if (status != SAVEPOINT_OK && error != NULL) {
             *error = result->error;
         }
+        session->untold.ticket = wanted == session->untold.ticket ? 0 : session->untold.ticket;
     }
     svp_mutex_unlock(session->mutex);
     return status;

@@ -50,5 +50,7 @@ enum savepoint_status svp_take_status(struct savepoint *session, const struct sv
 struct svp_take *svp_take_oldest(struct savepoint *session);
 /* Writer, and encoder for a take of the ring: ends it. */
 void svp_take_finish(struct savepoint *session, struct svp_take *take, const struct savepoint_snapshot *snapshot);
+/* When all work has ended: why the last take of the archive failed, if nobody was told. */
+enum savepoint_status svp_take_untold(const struct savepoint *session, struct savepoint_error *error);
 
 #endif

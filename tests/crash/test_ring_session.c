@@ -197,6 +197,39 @@ CHECK_TEST(ring_session, a_restore_that_fails_leaves_the_ring_good)
     }
 }
 
+static int refuse_the_end(void *user, uint64_t done_bytes, uint64_t total_bytes)
+{
+    (void)user;
+    return done_bytes == total_bytes;
+}
+
+/* The shadow stands at the target already, as memory does: the next snapshot is that, and what it is promoted to. */
+CHECK_TEST(ring_session, a_restore_that_is_cancelled_at_its_end_leaves_the_ring_good)
+{
+    const char *path = scratch_path("cancelled.svp");
+    struct savepoint_restore_options options = SAVEPOINT_RESTORE_OPTIONS_INIT;
+    struct savepoint_archive *archive = NULL;
+    struct savepoint_verify_result result;
+    open_session(scratch_path("ring.svp"), 1 << 20);
+    set_memory(1);
+    const struct savepoint_snapshot old = take(SAVEPOINT_ARCHIVE);
+    set_memory(2);
+    (void)take(SAVEPOINT_ARCHIVE);
+    set_memory(1);
+    options.progress = refuse_the_end;
+    CHECK_STATUS(savepoint_restore(session, &old.id, &options, NULL), SAVEPOINT_CANCELLED);
+    check_memory(1);
+    const struct savepoint_snapshot frame = take(SAVEPOINT_RING);
+    CHECK_MEM(&frame.digest, &old.digest, sizeof old.digest);
+    file_remove(path);
+    CHECK_OK(savepoint_promote(session, NULL, &frame.id, path, NULL, NULL));
+    close_session();
+    CHECK_OK(savepoint_archive_open(&archive, path, NULL));
+    CHECK_OK(savepoint_archive_verify(archive, &result, NULL, NULL));
+    CHECK_EQ(result.findings, 0);
+    savepoint_archive_close(archive);
+}
+
 CHECK_TEST(ring_session, a_budget_below_one_snapshot_says_so_and_loses_nothing)
 {
     const char *path = scratch_path("ring.svp");

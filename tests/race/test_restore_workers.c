@@ -299,6 +299,30 @@ CHECK_TEST(restore_workers, what_cannot_be_decoded_changes_nothing)
     close_lab(&lab);
 }
 
+/* What it stands on is only the shorter way to where it goes. */
+CHECK_TEST(restore_workers, damage_in_the_version_it_stands_on_is_gone_around)
+{
+    struct lab lab;
+    struct savepoint_statistics before = { .size = sizeof before }, after = { .size = sizeof after };
+    struct savepoint_snapshot last;
+    open_lab(&lab);
+    CHECK_OK(savepoint_read_statistics(lab.session, &before, NULL));
+    change(&lab);
+    CHECK_OK(savepoint_take(lab.session, NULL, NULL, NULL));
+    CHECK_OK(savepoint_wait(lab.session, 0, &last, NULL));
+    CHECK_OK(savepoint_read_statistics(lab.session, &after, NULL));
+    const uint64_t step = (after.archive_bytes - before.archive_bytes) / 16;
+    for (unsigned i = 0; i < 16; i++) {
+        const uint64_t offset = before.archive_bytes + i * step + 100;
+        flip(&lab, offset);
+        CHECK_OK(savepoint_restore(lab.session, &lab.made[i % SNAPSHOTS], NULL, NULL));
+        CHECK_MEM(lab.memory, lab.models[i % SNAPSHOTS], BYTES);
+        flip(&lab, offset);
+        CHECK_OK(savepoint_restore(lab.session, &last.id, NULL, NULL));
+    }
+    close_lab(&lab);
+}
+
 /* ---- cancelling */
 
 static int slow_reads;

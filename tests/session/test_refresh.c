@@ -169,6 +169,28 @@ CHECK_TEST(refresh, the_archive_grows_by_a_bounded_part_of_what_changes)
     close_lab(&lab);
 }
 
+/* Groups of which every page is stored anyway cost the refreshing nothing: its turn comes when there is one. */
+CHECK_TEST(refresh, what_a_take_stores_itself_is_not_paid_for)
+{
+    struct lab lab;
+    open_lab(&lab);
+    CHECK_OK(try_take(&lab));
+    for (unsigned takes = 0; takes < 8; takes++) {
+        for (size_t page = 0; page < PAGES; page++) {
+            lab.memory[page * PAGE + takes * 64] ^= 1;
+        }
+        CHECK_OK(try_take(&lab));
+    }
+    uint64_t whole = 0;
+    for (unsigned takes = 0; takes < 2; takes++) { /* each looks at one group; once round there is none to look at */
+        memset(lab.memory + 3 * PAGE, (int)takes, 40);
+        CHECK_OK(try_take(&lab));
+        whole += whole_pages(&lab, &lab.made[(lab.count - 1) % MODELS]);
+    }
+    CHECK_MSG(whole > 32, "%llu pages whole", (unsigned long long)whole);
+    close_lab(&lab);
+}
+
 /* The take that would store a group anew fails; what it has noted of it must go with it. */
 CHECK_TEST(refresh, a_take_that_fails_takes_them_back)
 {
