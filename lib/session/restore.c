@@ -65,10 +65,12 @@ static bool forget_held(struct svp_bulk_part *parts, size_t part_count)
 {
     bool any = false;
     for (size_t i = 0; i < part_count; i++) {
-        uint64_t page = svp_pageset_next(parts[i].wanted, 0);
         if (parts[i].blank) {
             return false;
         }
+    }
+    for (size_t i = 0; i < part_count; i++) {
+        uint64_t page = svp_pageset_next(parts[i].wanted, 0);
         for (; page != SVP_PAGESET_NONE; page = svp_pageset_next(parts[i].wanted, page + 1)) {
             any = any || parts[i].pages[page].held != 0;
             parts[i].pages[page] = (struct svp_bulk_page){ .lines = SVP_LINES_ALL };
