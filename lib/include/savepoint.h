@@ -601,6 +601,7 @@ struct savepoint_statistics {
     uint64_t compactions_failed; /* or cancelled */
     uint64_t compacted_bytes;    /* by how much they made the archive smaller */
     uint64_t compacting;         /* 1 while one is waiting for its turn or running */
+    uint64_t restores_around;    /* damage in the version they started from: savepoint_archive_verify() tells where */
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status

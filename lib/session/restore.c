@@ -86,8 +86,8 @@ static enum savepoint_status decode_parts(struct savepoint *session, struct svp_
     const struct svp_source *source = &session->append.source;
     const struct svp_bulk_team team = { session->options.workers, report_progress, restore };
     enum savepoint_status status = svp_bulk_decode(source, parts, restore->part_count, &team, error);
-    bool again = status == SAVEPOINT_CORRUPT && forget_held(parts, restore->part_count);
-    return again ? svp_bulk_decode(source, parts, restore->part_count, &team, error) : status;
+    restore->around = status == SAVEPOINT_CORRUPT && forget_held(parts, restore->part_count);
+    return restore->around ? svp_bulk_decode(source, parts, restore->part_count, &team, error) : status;
 }
 
 /* Decodes and verifies every differing page into the shadow, where it has to be in the end: no memory is needed
@@ -238,6 +238,7 @@ run_restore(struct savepoint *session, struct svp_restore *restore, struct savep
     session->positioned = true;
     svp_mutex_lock(session->mutex);
     session->statistics.restores++;
+    session->statistics.restores_around += restore->around ? 1 : 0;
     session->statistics.pages_restored += restore->written_pages;
     svp_mutex_unlock(session->mutex);
     return SAVEPOINT_OK;

@@ -25,6 +25,7 @@ struct svp_restore {
     uint64_t differing_pages, written_pages;
     uint64_t told_ns;    /* when progress was last told */
     uint64_t told_pages; /* and what */
+    bool around;         /* what the session stood on is damaged, or not what it was thought to be */
 };
 
 #endif

@@ -133,7 +133,10 @@ static void resume(struct program *program)
 static void close_session(struct program *program)
 {
     struct savepoint_error error;
+    struct savepoint_statistics statistics = { .size = sizeof statistics };
     program_settle(program);
+    PROGRAM_STATUS(program, savepoint_read_statistics(program->session, &statistics, &error), SAVEPOINT_OK, &error);
+    PROGRAM_CHECK(program, statistics.restores_around == 0);
     PROGRAM_STATUS(program, savepoint_close(program->session, &error), SAVEPOINT_OK, &error);
     program->session = NULL;
     bad_disk_arm(0);

@@ -320,6 +320,9 @@ CHECK_TEST(restore_workers, damage_in_the_version_it_stands_on_is_gone_around)
         flip(&lab, offset);
         CHECK_OK(savepoint_restore(lab.session, &last.id, NULL, NULL));
     }
+    CHECK_OK(savepoint_read_statistics(lab.session, &after, NULL));
+    CHECK_MSG(after.restores_around > 1 && after.restores_around < 16, "%llu",
+              (unsigned long long)after.restores_around);
     close_lab(&lab);
 }
 

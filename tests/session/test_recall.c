@@ -37,19 +37,25 @@ static void open_session(struct lab *lab)
     lab->memory = memory;
 }
 
-static void reopen(struct lab *lab)
-{
-    CHECK_OK(savepoint_close(lab->session, NULL));
-    open_session(lab);
-    CHECK_OK(savepoint_resume(lab->session, NULL, NULL));
-    CHECK_MEM(lab->memory, lab->models[lab->count - 1], BYTES);
-}
-
 static struct savepoint_statistics read_statistics(const struct lab *lab)
 {
     struct savepoint_statistics statistics = { .size = sizeof statistics };
     CHECK_OK(savepoint_read_statistics(lab->session, &statistics, NULL));
     return statistics;
+}
+
+static void close_session(const struct lab *lab)
+{
+    CHECK_EQ(read_statistics(lab).restores_around, 0);
+    CHECK_OK(savepoint_close(lab->session, NULL));
+}
+
+static void reopen(struct lab *lab)
+{
+    close_session(lab);
+    open_session(lab);
+    CHECK_OK(savepoint_resume(lab->session, NULL, NULL));
+    CHECK_MEM(lab->memory, lab->models[lab->count - 1], BYTES);
 }
 
 /* A few bytes of some pages. */
@@ -93,7 +99,7 @@ static void close_lab(struct lab *lab)
         CHECK_OK(savepoint_restore(lab->session, &lab->made[i].id, NULL, NULL));
         CHECK_MEM(lab->memory, lab->models[i], BYTES);
     }
-    CHECK_OK(savepoint_close(lab->session, NULL));
+    close_session(lab);
     for (unsigned i = 0; i < lab->count; i++) {
         free(lab->models[i]);
     }

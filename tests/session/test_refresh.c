@@ -94,9 +94,17 @@ static void check_all(const struct lab *lab)
     }
 }
 
+static void close_session(const struct lab *lab)
+{
+    struct savepoint_statistics statistics = { .size = sizeof statistics };
+    CHECK_OK(savepoint_read_statistics(lab->session, &statistics, NULL));
+    CHECK_EQ(statistics.restores_around, 0);
+    CHECK_OK(savepoint_close(lab->session, NULL));
+}
+
 static void reopen(struct lab *lab)
 {
-    CHECK_OK(savepoint_close(lab->session, NULL));
+    close_session(lab);
     open_session(lab);
     CHECK_OK(savepoint_resume(lab->session, NULL, NULL));
     CHECK_MEM(lab->memory, lab->models[(lab->count - 1) % MODELS], BYTES);
@@ -105,7 +113,7 @@ static void reopen(struct lab *lab)
 static void close_lab(struct lab *lab)
 {
     check_all(lab);
-    CHECK_OK(savepoint_close(lab->session, NULL));
+    close_session(lab);
     for (unsigned i = 0; i < MODELS; i++) {
         free(lab->models[i]);
     }
@@ -199,6 +207,7 @@ CHECK_TEST(refresh, a_take_that_fails_takes_them_back)
     open_lab(&lab);
     CHECK_OK(try_take(&lab));
     for (unsigned i = 0; i < 200; i++) {
+        take_often(&lab, 4); /* what a failed take has returned is stored whole: chains begin anew */
         change(&lab);
         fault_arm(FAULT_WRITE, 1, true, ENOSPC);
         failures += try_take(&lab) != SAVEPOINT_OK;
