@@ -12,6 +12,7 @@
 #include "restore_history.h"
 #include "threads.h"
 
+#define LATE_CASE "1% 64B, 2000 to 20"
 enum { DELTAS = 20, LATE_DELTAS = 2000, MIB = 1 << 20 };
 
 struct run { /* the archive of one profile, restored as a whole */
@@ -258,17 +259,18 @@ static void make_resumed(struct bench *bench, struct restore_history *history, c
     restore_history_close(history);
 }
 
-static void
-compare_resumes(struct bench *bench, struct restore_history *late, struct restore_history *early, struct bench_row *row)
+static void compare_resumes(struct bench *bench, struct restore_history *late, struct restore_history *early,
+                            const char *metric, double wanted)
 {
+    char name[BENCH_NAME_BYTES];
     struct bench_samples values = { .count = 0 }, floors = { .count = 0 };
     for (int pair = 0; pair < bench->pairs; pair++) {
         measure_resume(pair % 2 == 0 ? late : early, pair % 2 == 0 ? &values : &floors);
         measure_resume(pair % 2 == 0 ? early : late, pair % 2 == 0 ? &floors : &values);
     }
-    row->values = &values;
-    row->floors = &floors;
-    bench_print(bench, row);
+    bench_name_case(name, late->bytes, LATE_CASE);
+    const struct bench_row row = { name, "savepoint", metric, "ms", &values, &floors, wanted };
+    bench_print(bench, &row);
     bench_clear(&values);
     bench_clear(&floors);
 }
@@ -277,17 +279,15 @@ static void run_late(struct bench *bench)
 {
     char name[BENCH_NAME_BYTES];
     struct restore_history early = { .bytes = 0 }, late = { .bytes = 0 }, alike = { .bytes = 0 };
-    bench_name_case(name, (size_t)bench_bytes(bench, UINT64_C(64) * MIB), "1% 64B, 2000 to 20");
+    bench_name_case(name, (size_t)bench_bytes(bench, UINT64_C(64) * MIB), LATE_CASE);
     if (!bench_wants(bench, name)) {
         return;
     }
     make_resumed(bench, &early, "early.svp", DELTAS, NULL);
     make_resumed(bench, &late, "late.svp", LATE_DELTAS, NULL);
     make_resumed(bench, &alike, "alike.svp", DELTAS, &late);
-    struct bench_row row = { name, "savepoint", "after_2000", "ms", NULL, NULL, 1.5 };
-    compare_resumes(bench, &late, &early, &row);
-    struct bench_row row_alike = { name, "savepoint", "after_2000_alike", "ms", NULL, NULL, 0 };
-    compare_resumes(bench, &late, &alike, &row_alike);
+    compare_resumes(bench, &late, &early, "after_2000", 1.5);
+    compare_resumes(bench, &late, &alike, "after_2000_alike", 0);
     restore_history_free(&early);
     restore_history_free(&late);
     restore_history_free(&alike);
