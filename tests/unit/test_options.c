@@ -1,5 +1,7 @@
 /* test_options.c - size-versioned options: older and newer callers */
+#define _GNU_SOURCE
 #include <stdio.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "options.h"
@@ -58,6 +60,7 @@ CHECK_TEST(options, an_uninitialised_size_is_refused)
 
 CHECK_TEST(options, every_public_structure_goes_through_it)
 {
+    char path[64];
     struct savepoint *session = NULL;
     struct savepoint_options open = SAVEPOINT_OPTIONS_INIT;
     struct savepoint_take_options take = SAVEPOINT_TAKE_OPTIONS_INIT;
@@ -66,10 +69,11 @@ CHECK_TEST(options, every_public_structure_goes_through_it)
     struct savepoint_verify_options verify = SAVEPOINT_VERIFY_OPTIONS_INIT;
     struct savepoint_id id = { { 0 } };
     void *base = NULL;
-    remove("options.svp");
+    snprintf(path, sizeof path, "options-%ld.svp", (long)getpid());
+    remove(path);
     open.size = 1;
-    CHECK_STATUS(savepoint_open(&session, "options.svp", &open, NULL), SAVEPOINT_INVALID);
-    CHECK_OK(savepoint_open(&session, "options.svp", NULL, NULL));
+    CHECK_STATUS(savepoint_open(&session, path, &open, NULL), SAVEPOINT_INVALID);
+    CHECK_OK(savepoint_open(&session, path, NULL, NULL));
     take.size = restore.size = region.size = verify.size = 3;
     CHECK_STATUS(savepoint_map(session, &base, "m", 4096, &region, NULL), SAVEPOINT_INVALID);
     CHECK_STATUS(savepoint_take(session, NULL, &take, NULL), SAVEPOINT_INVALID);
@@ -78,8 +82,8 @@ CHECK_TEST(options, every_public_structure_goes_through_it)
     CHECK_OK(savepoint_close(session, NULL));
     struct savepoint_archive *archive = NULL;
     struct savepoint_verify_result result;
-    CHECK_OK(savepoint_archive_open(&archive, "options.svp", NULL));
+    CHECK_OK(savepoint_archive_open(&archive, path, NULL));
     CHECK_STATUS(savepoint_archive_verify(archive, &result, &verify, NULL), SAVEPOINT_INVALID);
     savepoint_archive_close(archive);
-    remove("options.svp");
+    remove(path);
 }
