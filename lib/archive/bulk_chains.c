@@ -6,7 +6,7 @@
  * are gone through oldest first: memory holds the version before whenever a delta is to be applied. Where the chains do
  * not meet, the page is made from its key page, or from the page that it refers to. Only the last version of a page is
  * hashed: it cannot be right with a wrong one below it. For the same reason page tables may be believed here before
- * their record's hash was checked. */
+ * their record's hash was checked; but what kind of record it is, is looked at again then. */
 #include "archive/bulk_chains.h"
 
 #include "archive/pages_cache.h"
