@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "format/expect.h"
 #include "format/memory.h"
 
 struct svp_hash svp_tree_zero_page(void)
@@ -72,18 +73,27 @@ void svp_tree_update(struct svp_tree *tree, uint64_t page, const struct svp_hash
     }
 }
 
+/* What the stale nodes of a word are made of lies apart: it is fetched before the first is hashed. */
+static void expect_nodes(const struct svp_tree *tree, unsigned level, uint64_t word, uint64_t stale)
+{
+    enum { LINES = SVP_TREE_FANOUT * sizeof(struct svp_hash) / 64 };
+    for (; stale != 0; stale &= stale - 1) {
+        uint64_t node = word * 64 + (uint64_t)__builtin_ctzll(stale);
+        svp_expect(&tree->hashes[level - 1][node * SVP_TREE_FANOUT], LINES);
+    }
+}
+
 struct svp_hash svp_tree_root(struct svp_tree *tree)
 {
     uint64_t below = tree->pages;
     for (unsigned level = 1; level <= tree->levels; level++) {
         uint64_t nodes = parents_of(below);
         for (uint64_t word = 0; word <= nodes / 64; word++) {
-            while (tree->stale[level][word] != 0) {
-                uint64_t node = word * 64;
-                while ((tree->stale[level][word] >> node % 64 & 1) == 0) {
-                    node++;
-                }
-                tree->stale[level][word] &= tree->stale[level][word] - 1;
+            uint64_t stale = tree->stale[level][word];
+            tree->stale[level][word] = 0;
+            expect_nodes(tree, level, word, stale);
+            for (; stale != 0; stale &= stale - 1) {
+                uint64_t node = word * 64 + (uint64_t)__builtin_ctzll(stale);
                 uint64_t first = node * SVP_TREE_FANOUT;
                 uint64_t count = below - first < SVP_TREE_FANOUT ? below - first : SVP_TREE_FANOUT;
                 tree->hashes[level][node] =
