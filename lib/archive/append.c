@@ -6,7 +6,10 @@
 #include "os/host.h"
 #include "status.h"
 
-enum { WRITE_BYTES = 1 << 20 }; /* records are gathered into writes of about this size */
+enum {
+    WRITE_BYTES = 1 << 20,  /* records are gathered into writes of about this size */
+    HAND_ON_BYTES = 1 << 16 /* or, where another thread writes them, that it has less left at the end */
+};
 
 uint64_t svp_append_offset(const struct svp_append *append)
 {
@@ -61,7 +64,8 @@ svp_append_record(struct svp_append *append, enum svp_record_type type, uint64_t
     }
     *offset = append->at;
     append->at += SVP_HEADER_BYTES + svp_round_up(body->count, 8);
-    return append->unwritten.count >= WRITE_BYTES ? flush(append, error) : SAVEPOINT_OK;
+    const size_t enough = append->sink != NULL ? HAND_ON_BYTES : WRITE_BYTES;
+    return append->unwritten.count >= enough ? flush(append, error) : SAVEPOINT_OK;
 }
 
 static enum savepoint_status add_segment(struct svp_append *append, struct savepoint_error *error)
