@@ -8,6 +8,7 @@
 #include "session/compaction.h"
 #include "session/drop.h"
 #include "session/encode.h"
+#include "session/examine.h"
 #include "session/recall.h"
 #include "session/refresh.h"
 #include "session/span.h"
@@ -173,6 +174,7 @@ static void encode_store(struct savepoint *session, struct svp_take *take)
         uint64_t page = svp_pageset_next(&take->captures[i].stored, 0);
         while (page != SVP_PAGESET_NONE && status == SAVEPOINT_OK && svp_take_status(session, take) == SAVEPOINT_OK) {
             fill_from_store(session, take->store, &take->store->parts[i], &take->captures[i], &page);
+            svp_examine_now(session, take->store->chunk);
             status = svp_encode_chunk(session, take->store->chunk, &error);
         }
     }
@@ -192,7 +194,7 @@ static enum savepoint_status
 move_shadow(struct savepoint *session, struct svp_take *take, struct savepoint_error *error)
 {
     struct svp_chunk *chunk;
-    while ((chunk = svp_take_unstage(session, take)) != NULL) {
+    while ((chunk = svp_examine_next(session, take)) != NULL) {
         enum savepoint_status status = svp_take_status(session, take);
         if (status == SAVEPOINT_OK) {
             status = take->for_ring ? svp_ring_take_chunk(session, chunk) : svp_encode_chunk(session, chunk, error);
@@ -232,6 +234,7 @@ static enum savepoint_status encode_from_shadow(struct savepoint *session, const
                    SVP_PAGE_BYTES);
             chunk->pages[chunk->count++] = page;
         }
+        svp_examine_now(session, chunk);
         status = svp_encode_chunk(session, chunk, error);
     }
     return status;
@@ -290,7 +293,10 @@ static void encode_take(struct savepoint *session, struct svp_take *take)
         }
     }
     if (status == SAVEPOINT_OK) {
-        svp_recall_captured(session, take);
+        svp_encode_expect_shadows(session, take);
+        if (svp_recall_captured(session, take)) {
+            svp_examine_begin(session, take);
+        }
     }
     status = write_pages(session, take, &error);
     settle_hot(take);
@@ -316,6 +322,7 @@ static void mark_take(struct savepoint *session, struct svp_take *take)
     struct savepoint_error error = { 0 };
     struct savepoint_snapshot snapshot = { 0 };
     svp_ring_take_begin(session);
+    svp_examine_begin(session, take);
     enum savepoint_status status = move_shadow(session, take, &error);
     settle_hot(take);
     if (status == SAVEPOINT_OK) {

@@ -1,4 +1,4 @@
-/* encode.c - from staged pages to PAGES records: compare, hash, choose a coder, fill batches */
+/* encode.c - from examined pages to PAGES records: choose a coder, fill batches, move the shadow */
 #include "session/encode.h"
 
 #include <string.h>
@@ -144,44 +144,53 @@ choose(struct svp_page_state *state, const struct svp_changes *changes, bool no_
 
 static const uint8_t zeros[SVP_PAGE_BYTES];
 
+struct version { /* of a page, to be stored */
+    uint64_t page;
+    const uint8_t *bytes, *base;
+    const struct svp_changes *changes; /* from base to bytes */
+    const struct svp_hash *hash;       /* of bytes */
+    bool no_base;
+};
+
 /* A page that is dear to store without base, but has been stored by itself already, in another place or time. */
-static bool refer_to_twin(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged,
-                          const struct svp_hash *hash)
+static bool refer_to_twin(struct savepoint *session, struct svp_region *region, const struct version *version)
 {
     struct svp_reference twin;
-    bool found = svp_twins_find(session, &twin, &region->states[page].key_bytes, hash, staged);
+    uint16_t *key_bytes = &region->states[version->page].key_bytes;
+    bool found = svp_twins_find(session, &twin, key_bytes, version->hash, version->bytes);
     if (found) {
-        svp_batch_refer(session->encoder.batches[SVP_CODER_SAME], page, hash, &twin);
+        svp_batch_refer(session->encoder.batches[SVP_CODER_SAME], version->page, version->hash, &twin);
     }
     return found;
 }
 
-/* Stores a page as the difference to `base`, or without one; then as if it was new, which tells what it consists of. */
-static enum savepoint_status
-store_page(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged,
-           const uint8_t *base, const struct svp_changes *changes, bool no_base, struct savepoint_error *error)
+/* Stores a page as the difference to its base, or without one; then as if it was new, which tells what it consists of.
+ */
+static enum savepoint_status store_page(struct savepoint *session, struct svp_region *region,
+                                        const struct version *version, struct savepoint_error *error)
 {
-    struct svp_page_state *state = &region->states[page];
+    struct svp_page_state *state = &region->states[version->page];
     const bool fast = session->options.profile == SAVEPOINT_PROFILE_FAST;
-    const bool anew = base == zeros; /* it is to stand beside its neighbours */
-    const struct svp_coder *coder = choose(state, changes, no_base, fast);
+    const bool anew = version->base == zeros; /* it is to stand beside its neighbours */
+    const uint8_t *base = version->base;
+    const struct svp_changes *changes = version->changes;
+    const struct svp_coder *coder = choose(state, changes, version->no_base, fast);
     struct svp_changes as_new;
     if (!coder->has_base && !changes->dense && !anew) {
-        svp_compare(&as_new, zeros, staged);
+        svp_compare(&as_new, zeros, version->bytes);
         coder = choose(state, &as_new, true, fast);
         changes = &as_new;
         base = zeros;
     }
-    struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
     bool dear = !anew && !coder->has_base && coder->estimate(changes, true) > TWIN_ESTIMATE_MIN;
-    if (dear && refer_to_twin(session, region, page, staged, &hash)) {
+    if (dear && refer_to_twin(session, region, version)) {
         coder = &svp_coder_same;
     } else {
-        svp_batch_add(session->encoder.batches[coder->id], coder, page, state->record_offset, &hash, staged, base,
-                      changes);
+        svp_batch_add(session->encoder.batches[coder->id], coder, version->page, state->record_offset, version->hash,
+                      version->bytes, base, changes);
     }
     state->batched = true;
-    svp_tree_update(&region->tree, page, &hash);
+    svp_tree_update(&region->tree, version->page, version->hash);
     struct svp_batch *batch = session->encoder.batches[coder->id];
     bool full = batch->count == BATCH_PAGES || batch->lists.count + batch->bytes.count >= BATCH_BYTES;
     return full ? flush_batch(session, batch, coder, error) : SAVEPOINT_OK;
@@ -191,64 +200,69 @@ enum savepoint_status
 svp_encode_anew(struct savepoint *session, struct svp_region *region, uint64_t page, struct savepoint_error *error)
 {
     const uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+    const struct svp_hash hash = svp_digest128(0, shadow, SVP_PAGE_BYTES);
     struct svp_changes changes;
     svp_compare(&changes, zeros, shadow);
-    return store_page(session, region, page, shadow, zeros, &changes, true, error);
+    const struct version version = { page, shadow, zeros, &changes, &hash, true };
+    return store_page(session, region, &version, error);
 }
 
-static void move_shadow(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged,
-                        const struct svp_changes *changes)
+static void move_shadow(struct savepoint *session, const struct svp_chunk *chunk, uint32_t i)
 {
-    uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
+    struct svp_region *region = chunk->region;
+    const uint8_t *staged = chunk->bytes + i * SVP_PAGE_BYTES;
+    const struct svp_changes *changes = &chunk->examined->changes[i];
+    uint8_t *shadow = region->shadow + chunk->pages[i] * SVP_PAGE_BYTES;
     if (session->has_ring && !changes->same) {
-        svp_ring_log(&session->ring, region->ring_id, page, shadow, staged, changes);
+        svp_ring_log(&session->ring, region->ring_id, chunk->pages[i], shadow, staged, changes);
     }
     svp_changes_apply(shadow, staged, changes);
 }
 
-static enum savepoint_status encode_page(struct savepoint *session, struct svp_region *region, uint64_t page,
-                                         const uint8_t *staged, bool no_base, struct savepoint_error *error)
+static enum savepoint_status
+encode_page(struct savepoint *session, const struct svp_chunk *chunk, uint32_t i, struct savepoint_error *error)
 {
-    struct svp_changes changes;
-    uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
-    if (svp_pageset_has(&region->absent, page)) {
-        no_base = no_base || !svp_recall_from_archive(session, region, page);
-        svp_pageset_remove(&region->absent, page, 1);
-    }
-    svp_compare(&changes, shadow, staged);
-    if (changes.same && !no_base) {
+    struct svp_region *region = chunk->region;
+    const struct version version = {
+        .page = chunk->pages[i],
+        .bytes = chunk->bytes + i * SVP_PAGE_BYTES,
+        .base = region->shadow + chunk->pages[i] * SVP_PAGE_BYTES,
+        .changes = &chunk->examined->changes[i],
+        .hash = &chunk->examined->hashes[i],
+        .no_base = (chunk->no_base >> i & 1) != 0,
+    };
+    if (version.changes->same && !version.no_base) {
         session->encoder.counts.unchanged++;
         return SAVEPOINT_OK;
     }
-    enum savepoint_status status = store_page(session, region, page, staged, shadow, &changes, no_base, error);
-    move_shadow(session, region, page, staged, &changes);
+    enum savepoint_status status = store_page(session, region, &version, error);
+    move_shadow(session, chunk, i);
     return status;
 }
 
-/* A page of the memory, whose base is not the shadow, is logged by the ring and moves there all the same. */
-static void move_rebased(struct savepoint *session, struct svp_region *region, uint64_t page, const uint8_t *staged)
+/* The shadow has moved since the page was stored, but the ring may still know what it was. What was staged is logged by
+ * the ring, and moves there all the same. */
+static enum savepoint_status
+encode_rebased(struct savepoint *session, const struct svp_chunk *chunk, uint32_t i, struct savepoint_error *error)
 {
-    struct svp_changes changes;
-    svp_compare(&changes, region->shadow + page * SVP_PAGE_BYTES, staged);
-    move_shadow(session, region, page, staged, &changes);
-}
-
-/* The shadow, as staged, has moved since the page was stored, but the ring may still know what it was. */
-static enum savepoint_status encode_rebased(struct savepoint *session, struct svp_region *region, uint64_t page,
-                                            const uint8_t *staged, struct savepoint_error *error)
-{
+    struct svp_region *region = chunk->region;
+    const uint8_t *staged = chunk->bytes + i * SVP_PAGE_BYTES;
+    const struct svp_hash *hash = &chunk->examined->hashes[i];
     struct svp_changes changes;
     uint8_t base[SVP_PAGE_BYTES];
+    if (chunk != session->from_shadow) {
+        move_shadow(session, chunk, i);
+    }
     memcpy(base, staged, sizeof base);
-    bool known = svp_ring_rewind_page(&session->ring, region->ring_id, page, session->rebased_since, base);
+    bool known = svp_ring_rewind_page(&session->ring, region->ring_id, chunk->pages[i], session->rebased_since, base);
     svp_compare(&changes, base, staged);
     if (known && changes.same) {
-        const struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
-        svp_tree_update(&region->tree, page, &hash);
+        svp_tree_update(&region->tree, chunk->pages[i], hash);
         session->encoder.counts.unchanged++;
         return SAVEPOINT_OK;
     }
-    return store_page(session, region, page, staged, base, &changes, !known, error);
+    const struct version version = { chunk->pages[i], staged, base, &changes, hash, !known };
+    return store_page(session, region, &version, error);
 }
 
 void svp_encode_note(struct svp_encoder *encoder, const struct svp_chunk *chunk, uint32_t i, bool changed)
@@ -261,21 +275,20 @@ void svp_encode_note(struct svp_encoder *encoder, const struct svp_chunk *chunk,
 
 void svp_encode_expect(const struct svp_chunk *chunk, uint32_t i)
 {
-    enum { LINES = 16 }; /* an encoder of scattered pages takes a fifth less, with four a tenth */
     if (i < chunk->count) {
-        svp_expect(chunk->region->shadow + chunk->pages[i] * SVP_PAGE_BYTES, LINES);
-        svp_expect(chunk->bytes + i * SVP_PAGE_BYTES, LINES);
         svp_expect(&chunk->region->states[chunk->pages[i]], 1);
     }
 }
 
-/* The first snapshot of a history fills the shadows. In large pages each take costs a quarter less ever after; but then
- * they may become as large as the regions, even where most is zeros: too much to ask of a large, sparse one. */
-static void expect_shadow(const struct svp_encoder *encoder)
+/* In large pages each take costs a quarter less ever after; but then shadows may become as large as the regions, even
+ * where most is zeros: too much to ask of a large, sparse one. */
+void svp_encode_expect_shadows(const struct savepoint *session, const struct svp_take *take)
 {
-    const struct svp_region *region = encoder->region;
-    if (encoder->depth == 1 && region->pages <= LARGE_SHADOW_PAGES_MAX) {
-        svp_vm_prefer_large_pages((uintptr_t)region->shadow, (size_t)region->pages * SVP_PAGE_BYTES);
+    for (size_t i = 0; session->encoder.depth == 1 && i < take->capture_count; i++) {
+        const struct svp_region *region = take->captures[i].region;
+        if (region->pages <= LARGE_SHADOW_PAGES_MAX) {
+            svp_vm_prefer_large_pages((uintptr_t)region->shadow, (size_t)region->pages * SVP_PAGE_BYTES);
+        }
     }
 }
 
@@ -293,19 +306,12 @@ svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struc
     enum savepoint_status status = SAVEPOINT_OK;
     if (session->encoder.region != chunk->region) {
         status = svp_encode_region(session, chunk->region, error);
-        expect_shadow(&session->encoder);
     }
     for (uint32_t i = 0; status == SAVEPOINT_OK && i < chunk->count; i++) {
         svp_encode_expect(chunk, i + 1);
-        const uint8_t *staged = chunk->bytes + i * SVP_PAGE_BYTES;
-        bool no_base = (chunk->no_base >> i & 1) != 0;
-        bool rebased = !no_base && (chunk->rebased >> i & 1) != 0;
-        uint64_t unchanged = session->encoder.counts.unchanged;
-        if (rebased && chunk != session->from_shadow) {
-            move_rebased(session, chunk->region, chunk->pages[i], staged);
-        }
-        status = rebased ? encode_rebased(session, chunk->region, chunk->pages[i], staged, error)
-                         : encode_page(session, chunk->region, chunk->pages[i], staged, no_base, error);
+        const uint64_t unchanged = session->encoder.counts.unchanged;
+        bool rebased = ((chunk->rebased & ~chunk->no_base) >> i & 1) != 0;
+        status = rebased ? encode_rebased(session, chunk, i, error) : encode_page(session, chunk, i, error);
         if (chunk != session->from_shadow) {
             svp_encode_note(&session->encoder, chunk, i, session->encoder.counts.unchanged == unchanged);
         }

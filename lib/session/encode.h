@@ -9,9 +9,12 @@ void svp_encode_close(struct svp_encoder *encoder);
 
 /* A commit: begin, all its chunks, then flush; the encoder's counts and index entries are those of this commit. */
 void svp_encode_begin(struct svp_encoder *encoder, uint32_t depth);
+/* Encoder, before a take is encoded: the first one of a history fills the shadows. */
+void svp_encode_expect_shadows(const struct savepoint *session, const struct svp_take *take);
+/* Of an examined chunk. */
 enum savepoint_status
 svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struct savepoint_error *error);
-/* Page i of a chunk, if it has one, is about to be compared with the shadow. */
+/* Page i of a chunk, if it has one, is about to be encoded. */
 void svp_encode_expect(const struct svp_chunk *chunk, uint32_t i);
 /* Page i of a chunk was compared: for what is learned of hot pages. */
 void svp_encode_note(struct svp_encoder *encoder, const struct svp_chunk *chunk, uint32_t i, bool changed);

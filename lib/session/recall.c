@@ -83,19 +83,44 @@ static bool decode(struct savepoint *session, struct svp_region *region, const s
     return done;
 }
 
-void svp_recall_captured(struct savepoint *session, const struct svp_take *take)
+static bool recall_captured(struct savepoint *session, const struct svp_capture *capture)
 {
-    for (size_t i = 0; session->recall.open && i < take->capture_count; i++) {
-        struct svp_region *region = take->captures[i].region;
-        struct svp_pageset wanted = { 0 };
-        if (svp_pageset_next(&region->absent, 0) == SVP_PAGESET_NONE || !svp_pageset_open(&wanted, region->pages)) {
-            continue;
+    struct svp_region *region = capture->region;
+    struct svp_pageset wanted = { 0 };
+    if (svp_pageset_next(&region->absent, 0) == SVP_PAGESET_NONE) {
+        return true;
+    }
+    if (!session->recall.open || !svp_pageset_open(&wanted, region->pages)) {
+        return false;
+    }
+    find_wanted(&wanted, region, &capture->captured);
+    bool done = svp_pageset_next(&wanted, 0) == SVP_PAGESET_NONE || decode(session, region, &wanted);
+    if (done) {
+        svp_pageset_subtract(&region->absent, &wanted);
+    }
+    svp_pageset_close(&wanted);
+    return done;
+}
+
+bool svp_recall_captured(struct savepoint *session, const struct svp_take *take)
+{
+    bool done = true;
+    for (size_t i = 0; i < take->capture_count; i++) {
+        done = recall_captured(session, &take->captures[i]) && done;
+    }
+    return done;
+}
+
+void svp_recall_chunk(struct savepoint *session, struct svp_chunk *chunk)
+{
+    struct svp_region *region = chunk->region;
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        if (svp_pageset_has(&region->absent, chunk->pages[i])) {
+            if (!svp_recall_from_archive(session, region, chunk->pages[i])) {
+                chunk->no_base |= UINT64_C(1) << i;
+            }
+            svp_pageset_remove(&region->absent, chunk->pages[i], 1);
         }
-        find_wanted(&wanted, region, &take->captures[i].captured);
-        if (svp_pageset_next(&wanted, 0) != SVP_PAGESET_NONE && decode(session, region, &wanted)) {
-            svp_pageset_subtract(&region->absent, &wanted);
-        }
-        svp_pageset_close(&wanted);
     }
 }
 

@@ -1,4 +1,4 @@
-/* ring_take.c - from staged pages to a snapshot of the ring: compare, hash, log, mark */
+/* ring_take.c - from examined pages to a snapshot of the ring: log, mark */
 #include "session/ring_take.h"
 
 #include <string.h>
@@ -24,22 +24,21 @@ static bool is_hashed(const struct svp_region *region, uint64_t page, const stru
 enum savepoint_status svp_ring_take_chunk(struct savepoint *session, const struct svp_chunk *chunk)
 {
     struct svp_region *region = chunk->region;
-    struct svp_changes changes;
     for (uint32_t i = 0; i < chunk->count; i++) {
-        svp_encode_expect(chunk, i + 1);
         const uint64_t page = chunk->pages[i];
         const uint8_t *staged = chunk->bytes + i * SVP_PAGE_BYTES;
+        const struct svp_changes *changes = &chunk->examined->changes[i];
         uint8_t *shadow = region->shadow + page * SVP_PAGE_BYTES;
-        svp_compare(&changes, shadow, staged);
-        svp_encode_note(&session->encoder, chunk, i, !changes.same);
-        if (changes.same && is_hashed(region, page, &changes)) {
+        svp_encode_note(&session->encoder, chunk, i, !changes->same);
+        if (changes->same && is_hashed(region, page, changes)) {
             session->encoder.counts.unchanged++;
             continue;
         }
-        const struct svp_hash hash = svp_digest128(0, staged, SVP_PAGE_BYTES);
-        if (!changes.same) {
-            svp_ring_log(&session->ring, region->ring_id, page, shadow, staged, &changes);
-            svp_changes_apply(shadow, staged, &changes);
+        const struct svp_hash hash =
+            changes->same ? svp_digest128(0, staged, SVP_PAGE_BYTES) : chunk->examined->hashes[i];
+        if (!changes->same) {
+            svp_ring_log(&session->ring, region->ring_id, page, shadow, staged, changes);
+            svp_changes_apply(shadow, staged, changes);
         }
         svp_tree_update(&region->tree, page, &hash);
         session->encoder.pages_stored++;

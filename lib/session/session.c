@@ -11,20 +11,16 @@
 #include "session/drop.h"
 #include "session/encode.h"
 #include "session/encoded.h"
-#include "options.h"
+#include "session/examine.h"
 #include "session/live.h"
 #include "session/recall.h"
 #include "session/region.h"
 #include "session/ring_list.h"
+#include "session/settings.h"
 #include "session/staging.h"
 #include "session/takes.h"
 #include "session/write.h"
 #include "status.h"
-
-#define STAGING_DEFAULT (UINT64_C(256) << 20)
-#define ENCODED_DEFAULT (UINT64_C(64) << 20)
-#define COMPARE_MAX_DEFAULT (UINT64_C(256) << 10)
-enum { LEVEL_MIN = -7, LEVEL_MAX = 19 };
 
 const char *savepoint_version(void)
 {
@@ -53,45 +49,6 @@ static void leave_archive(void *item)
     atomic_store(&session->autosave_due_ns, UINT64_MAX);
 }
 
-static uint32_t default_workers(void)
-{
-    enum { WORKERS_DEFAULT_MAX = 4 }; /* a program has other work for its cores */
-    unsigned cores = svp_host_cores();
-    return cores < WORKERS_DEFAULT_MAX ? cores : WORKERS_DEFAULT_MAX;
-}
-
-static enum savepoint_status
-read_options(struct savepoint *session, const struct savepoint_options *options, struct savepoint_error *error)
-{
-    struct savepoint_options *own = &session->options;
-    *own = (struct savepoint_options)SAVEPOINT_OPTIONS_INIT;
-    enum savepoint_status status = svp_options_copy(own, sizeof *own, options, "open", error);
-    if (status != SAVEPOINT_OK) {
-        return status;
-    }
-    if (own->compression < LEVEL_MIN || own->compression > LEVEL_MAX ||
-        (own->flags & ~(uint32_t)(SAVEPOINT_OPEN_MUST_EXIST | SAVEPOINT_OPEN_NEW_ROOT)) != 0 ||
-        own->profile > SAVEPOINT_PROFILE_FAST) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "open",
-                               "compression %d, flags %#x or profile %u are not known", own->compression, own->flags,
-                               own->profile);
-    }
-    const char *forced = own->watch != NULL ? own->watch : getenv("SAVEPOINT_WATCH");
-    snprintf(session->watch_name, sizeof session->watch_name, "%s", forced != NULL ? forced : "");
-    own->watch = session->watch_name;
-    own->compression = own->compression != 0 ? own->compression : 1;
-    own->staging_bytes = own->staging_bytes != 0 ? own->staging_bytes : STAGING_DEFAULT;
-    own->encoded_bytes = own->encoded_bytes != 0 ? own->encoded_bytes : ENCODED_DEFAULT;
-    own->workers = own->workers != 0 ? own->workers : default_workers();
-    own->compare_max_bytes = own->compare_max_bytes != 0 ? own->compare_max_bytes : COMPARE_MAX_DEFAULT;
-    if (session->watch_name[0] != '\0' && svp_watch_backend_find(session->watch_name) == NULL) {
-        return svp_status_fail(error, SAVEPOINT_NO_BACKEND, "open",
-                               "there is no write-watch called '%s' on this system: 'savepoint doctor' lists them",
-                               session->watch_name);
-    }
-    return SAVEPOINT_OK;
-}
-
 static enum savepoint_status allocate(struct savepoint *session, struct savepoint_error *error)
 {
     session->mutex = svp_mutex_open();
@@ -103,6 +60,7 @@ static enum savepoint_status allocate(struct savepoint *session, struct savepoin
     session->runs = svp_memory_alloc(SVP_RUNS * sizeof *session->runs);
     bool enough = session->mutex != NULL && session->watching != NULL && session->changed != NULL &&
                   session->to_write != NULL && session->results != NULL && session->runs != NULL &&
+                  svp_examine_open(&session->examiner) &&
                   svp_encode_open(&session->encoder, session->options.compression);
     if (!enough) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "no memory for a session");
@@ -221,6 +179,7 @@ static void free_session(struct savepoint *session)
     svp_memory_free(session->results);
     svp_memory_free(session->runs);
     svp_encode_close(&session->encoder);
+    svp_examine_close(&session->examiner);
     svp_recall_close(&session->recall);
     svp_staging_free(session->staging.spare);
     svp_drop_close(&session->drops);
@@ -253,6 +212,7 @@ static void stop(struct savepoint *session)
     if (session->encoder_thread != NULL) {
         svp_thread_join(session->encoder_thread);
     }
+    svp_examine_stop(session);
     if (session->writer_thread != NULL) {
         svp_thread_join(session->writer_thread);
     }
@@ -263,7 +223,8 @@ static enum savepoint_status start(struct savepoint *session, struct savepoint_e
     session->encoder_thread = svp_thread_start(svp_commit_run, session);
     bool writes = session->encoder_thread != NULL && session->has_archive;
     session->writer_thread = writes ? svp_thread_start(svp_write_run, session) : NULL;
-    if (session->encoder_thread == NULL || (writes && session->writer_thread == NULL)) {
+    bool started = session->encoder_thread != NULL && (!writes || session->writer_thread != NULL);
+    if (!started || !svp_examine_start(session)) {
         stop(session);
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "cannot start the worker threads");
     }
@@ -289,7 +250,7 @@ enum savepoint_status savepoint_open(struct savepoint **session, const char *pat
     }
     opened->process = svp_host_process();
     opened->append.source.file = (struct svp_file)SVP_FILE_NONE;
-    enum savepoint_status status = read_options(opened, options, error);
+    enum savepoint_status status = svp_session_read_options(opened, options, error);
     status = status == SAVEPOINT_OK ? allocate(opened, error) : status;
     status = status == SAVEPOINT_OK ? register_fork(opened, error) : status;
     status = status == SAVEPOINT_OK ? open_histories(opened, path, error) : status;

@@ -1,11 +1,11 @@
-/* session.h - what a session is made of: regions, an archive, a ring or both, two workers
+/* session.h - what a session is made of: regions, an archive, a ring or both, workers
  *
  * Three threads meet here: the caller's, in API calls; the encoder, which turns captured pages into the bytes of a
- * transaction; and the writer, which writes and syncs them, in the order of the tickets. Once a LIVE snapshot was asked
- * for there is a fourth (live.h), which collects as the caller does: the watch is asked, and what it reports entered,
- * with `watching` held (before `mutex`). Everything under "shared" is touched only with `mutex` held; everything under
- * "encoder" or "writer" belongs to that thread while takes are in flight and to the caller once svp_session_drain has
- * returned. */
+ * transaction; and the writer, which writes and syncs them, in the order of the tickets. A fourth helps the encoder
+ * (examine.h). Once a LIVE snapshot was asked for there is one more (live.h), which collects as the caller does: the
+ * watch is asked, and what it reports entered, with `watching` held (before `mutex`). Everything under "shared" is
+ * touched only with `mutex` held; everything under "encoder" or "writer" belongs to that thread while takes are in
+ * flight and to the caller once svp_session_drain has returned. */
 #ifndef SVP_SESSION_H
 #define SVP_SESSION_H
 
@@ -17,6 +17,7 @@
 #include "archive/append.h"
 #include "archive/catalog.h"
 #include "archive/reader.h"
+#include "format/compare.h"
 #include "format/index.h"
 #include "format/pages.h"
 #include "format/tree.h"
@@ -29,6 +30,7 @@
 
 enum {
     SVP_CHUNK_PAGES = 64,
+    SVP_EXAMINED = 8, /* chunks examined ahead, and one */
     SVP_HOOKS_MAX = 16,
     SVP_RESULTS = 1024,
     SVP_WATCHES_MAX = 8, /* backends in use at once */
@@ -89,9 +91,16 @@ struct svp_region {
     struct svp_tree tree;
 };
 
+struct svp_examined {                            /* what was found out about the pages of a chunk */
+    struct svp_changes changes[SVP_CHUNK_PAGES]; /* from the shadow to what was staged */
+    struct svp_hash hashes[SVP_CHUNK_PAGES];     /* of what was staged; unset where that is the same, and has a base */
+};
+
 struct svp_chunk { /* staged pages of one region, in order */
     struct svp_chunk *next;
     struct svp_region *region;
+    struct svp_examined *examined; /* shared, until it is ready: NULL: nobody has begun; then the encoder's */
+    bool ready;                    /* shared: it is examined */
     uint32_t count;
     uint64_t no_base; /* bit i: pages[i] bypasses the comparison */
     uint64_t unarmed; /* bit i: pages[i] is here because it was left unarmed, written or not */
@@ -100,11 +109,25 @@ struct svp_chunk { /* staged pages of one region, in order */
     uint8_t bytes[SVP_CHUNK_PAGES * SVP_PAGE_BYTES];
 };
 
+struct svp_examiner {          /* of the chunks of the take that is being encoded */
+    struct svp_thread *thread; /* NULL: there is one worker alone */
+    struct svp_condition *wanted;
+    struct svp_examined *results; /* SVP_EXAMINED; the first is for what the encoder examines when it needs it */
+
+    /* shared */
+    uint32_t used;    /* bit i: results[i] is a chunk's */
+    uint32_t waiting; /* callers that wait for takes: meanwhile the worker works */
+    bool idle;        /* it waits to be wanted */
+    bool awaited;     /* the encoder waits for what the worker has begun */
+    bool stopping;
+};
+
 struct svp_staging {     /* memory for chunks: what is in use, and what is kept for the next take */
     uint64_t used_bytes; /* of chunks between staging and encoding */
     uint64_t peak_bytes; /* the most in use since a take last ended */
     uint64_t kept_bytes; /* what recent takes needed: spare chunks beyond it are freed */
     uint64_t spare_bytes;
+    uint32_t waiting; /* callers, for room in the budget */
     struct svp_chunk *spare;
     uint64_t expected_bytes; /* a LIVE snapshot is being prepared, whose stop will need so much: kept spare for it */
     uint64_t stored_bytes;   /* copied by LIVE snapshots, beside the chunks */
@@ -177,6 +200,7 @@ struct svp_take { /* one take in flight */
     struct svp_chunk *first_chunk, *last_chunk; /* staged, not yet taken by the encoder */
     struct svp_block *first_block, *last_block; /* laid out, not yet taken by the writer */
     bool complete;                              /* nothing more will be staged */
+    bool examinable;                            /* the shadow has what its chunks are compared with */
     bool moved;                                 /* what it has captured is in the shadow */
     bool encoded;                               /* nothing more will be laid out: the encoder is done with it */
     bool committing;                            /* its last block is being written: too late to give it up */
@@ -305,6 +329,7 @@ struct savepoint {
     bool restoring;
     bool writer_poisoned;
     struct svp_staging staging;
+    struct svp_examiner examiner;
     struct svp_encoded encoded;
     struct savepoint_statistics statistics;
     struct svp_result *results;              /* SVP_RESULTS, by ticket modulo */

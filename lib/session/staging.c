@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/memory.h"
+#include "session/examine.h"
 #include "session/takes.h"
 #include "status.h"
 
@@ -38,7 +39,9 @@ static bool reserve(struct savepoint *session, const struct svp_take *take, stru
     while (may_wait && take->status == SAVEPOINT_OK && staging->used_bytes > 0 &&
            staging->used_bytes + staging->stored_bytes + sizeof(struct svp_chunk) > session->options.staging_bytes) {
         waited = true;
-        svp_condition_wait(session->changed, session->mutex);
+        staging->waiting++;
+        svp_examine_wait(session);
+        staging->waiting--;
     }
     session->statistics.staging_waits += waited ? 1 : 0;
     bool alive = take->status == SAVEPOINT_OK;
@@ -85,6 +88,8 @@ struct svp_chunk *svp_staging_chunk(struct savepoint *session, struct svp_take *
         return NULL;
     }
     chunk->next = NULL;
+    chunk->examined = NULL;
+    chunk->ready = false;
     chunk->count = 0;
     chunk->no_base = 0;
     chunk->unarmed = 0;
@@ -131,9 +136,12 @@ void svp_staging_release(struct savepoint *session, struct svp_chunk *chunk)
 {
     struct svp_staging *staging = &session->staging;
     svp_mutex_lock(session->mutex);
+    svp_examine_give_back(&session->examiner, chunk);
     push_spare(staging, chunk);
     staging->used_bytes -= sizeof *chunk;
-    svp_condition_wake_all(session->changed);
+    if (staging->waiting > 0) { /* who waits for a take is not to be woken by each of its chunks */
+        svp_condition_wake_all(session->changed);
+    }
     svp_mutex_unlock(session->mutex);
 }
 

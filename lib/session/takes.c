@@ -6,6 +6,7 @@
 #include "format/memory.h"
 #include "session/autosave.h"
 #include "session/compaction.h"
+#include "session/examine.h"
 #include "session/live.h"
 #include "session/staging.h"
 #include "session/twins.h"
@@ -198,21 +199,6 @@ struct svp_take *svp_take_oldest(struct savepoint *session)
     return take;
 }
 
-struct svp_chunk *svp_take_unstage(struct savepoint *session, struct svp_take *take)
-{
-    svp_mutex_lock(session->mutex);
-    while (take->first_chunk == NULL && !take->complete) {
-        svp_condition_wait(session->changed, session->mutex);
-    }
-    struct svp_chunk *chunk = take->first_chunk;
-    if (chunk != NULL) {
-        take->first_chunk = chunk->next;
-        take->last_chunk = chunk->next != NULL ? take->last_chunk : NULL;
-    }
-    svp_mutex_unlock(session->mutex);
-    return chunk;
-}
-
 /* With the mutex held. */
 static void
 note_result(struct savepoint *session, const struct svp_take *take, const struct savepoint_snapshot *snapshot)
@@ -284,7 +270,7 @@ void svp_session_drain(struct savepoint *session)
 {
     svp_mutex_lock(session->mutex);
     while (session->first_take != NULL) {
-        svp_condition_wait(session->changed, session->mutex);
+        svp_examine_wait(session);
     }
     svp_mutex_unlock(session->mutex);
 }
@@ -293,7 +279,7 @@ void svp_session_settle(struct savepoint *session)
 {
     svp_mutex_lock(session->mutex);
     while (session->next_take != NULL) {
-        svp_condition_wait(session->changed, session->mutex);
+        svp_examine_wait(session);
     }
     svp_mutex_unlock(session->mutex);
 }
@@ -377,7 +363,7 @@ enum savepoint_status savepoint_wait(struct savepoint *session, uint64_t ticket,
     svp_mutex_lock(session->mutex);
     uint64_t wanted = ticket != 0 ? ticket : session->newest_ticket;
     while (in_flight(session, wanted)) {
-        svp_condition_wait(session->changed, session->mutex);
+        svp_examine_wait(session);
     }
     const struct svp_result *result = &session->results[wanted % SVP_RESULTS];
     if (wanted == 0 || result->ticket != wanted) {

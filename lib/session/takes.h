@@ -38,8 +38,6 @@ void svp_take_stand(struct savepoint *session, const struct svp_take *take, stru
 enum savepoint_status svp_take_moved(struct savepoint *session, struct svp_take *take);
 /* Encoder: is done with the take; the writer ends it, or the encoder itself if it is one of the ring. */
 void svp_take_encoded(struct savepoint *session, struct svp_take *take);
-/* Encoder: the next staged chunk, after waiting for it; NULL: there are no more. */
-struct svp_chunk *svp_take_unstage(struct savepoint *session, struct svp_take *take);
 /* Notes the first failure of a take, so that all work on it stops. The takes behind it that rest on it fail too. The
  * pages of all of them return to pending at once and bypass the comparison from then on: the shadow has moved on. */
 void svp_take_fail(struct savepoint *session, struct svp_take *take, enum savepoint_status status,
