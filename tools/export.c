@@ -30,7 +30,8 @@ static const char help[] =
     "       savepoint export [OPTIONS] ARCHIVE SNAPSHOT [REGION] --output FILE\n"
     "\n"
     "Writes the memory of regions as it was in SNAPSHOT; every page is verified. A file appears\n"
-    "whole or not at all. Excluded pages are zeros.\n"
+    "whole or not at all. Excluded pages are zeros. Where damage stops it the files before stay;\n"
+    "where anything else does, such as a full disk, all that it made is removed again.\n"
     "\n"
     "Options:\n"
     "  -o, --directory DIRECTORY   write DIRECTORY/NAME.bin for each region; made where missing\n"
@@ -45,7 +46,8 @@ enum { CHUNK_BYTES = 1 << 20, FILE_NAME_BYTES = 200 };
 
 struct item {
     const struct savepoint_region *region;
-    char *path; /* NULL: the standard output */
+    char *path;     /* NULL: the standard output */
+    bool was_there; /* and is replaced */
 };
 
 struct export
@@ -58,7 +60,7 @@ struct export
     struct item *items;
     size_t item_count;
     const char *directory, *output;
-    bool force, json;
+    bool force, json, made_directory;
     struct progress progress;
     uint64_t done_bytes, total_bytes;
     char *chunk;
@@ -84,7 +86,7 @@ static int select_regions(struct export *export, int name_count, char **names)
     }
     for (size_t i = 0; i < export->region_count && code == TOOL_GO_ON; i++) {
         if (wanted[i]) {
-            export->items[export->item_count++] = (struct item){ &export->regions[i], NULL };
+            export->items[export->item_count++] = (struct item){ .region = &export->regions[i] };
             export->total_bytes += export->regions[i].bytes;
         }
     }
@@ -181,17 +183,19 @@ static int choose_places(struct export *export)
         size_t bytes = strlen(export->output) + 1;
         export->items[0].path = memcpy(fail_alloc(bytes, 1), export->output, bytes);
     } else {
-        int code = outfile_make_directory(export->directory);
+        int code = outfile_make_directory(export->directory, &export->made_directory);
         if (code != 0) {
             return fail_system(export->tool, export->directory, "cannot make this directory", code);
         }
         name_files(export);
     }
     for (size_t i = 0; i < export->item_count; i++) {
-        int code = outfile_check(export->items[i].path, export->force);
+        struct item *item = &export->items[i];
+        int code = outfile_check(item->path, export->force);
         if (code != 0) {
-            return fail_to_write(export, export->items[i].path, code);
+            return fail_to_write(export, item->path, code);
         }
+        item->was_there = outfile_check(item->path, false) != 0;
     }
     return TOOL_GO_ON;
 }
@@ -253,6 +257,27 @@ static void json_written(const struct item *item)
     json_end_line(&json);
 }
 
+/* Some of the regions are no export, and on a full disk their files are in the way. What was replaced is gone, and its
+ * new file whole: it stays. Returns how many of the items written do, which are the first then. */
+static size_t take_back(struct export *export, size_t written)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < written; i++) {
+        struct item item = export->items[i];
+        if (item.was_there) {
+            export->items[i] = export->items[kept];
+            export->items[kept++] = item;
+        } else {
+            outfile_remove(item.path);
+        }
+    }
+    if (kept < written) {
+        fail_warn(export->tool, export->directory, "removed again what had been written before: %zu file%s",
+                  written - kept, written - kept == 1 ? "" : "s");
+    }
+    return kept;
+}
+
 static void print_written(const struct export *export, size_t count)
 {
     static const struct table_column columns[] = {
@@ -295,6 +320,9 @@ static int export_all(struct export *export)
     }
     progress_clear(&export->progress);
     free(export->chunk);
+    if (code != TOOL_GO_ON && code != TOOL_DAMAGED) {
+        written = take_back(export, written);
+    }
     print_written(export, written);
     return code;
 }
@@ -312,6 +340,9 @@ static int export_regions(struct export *export, int name_count, char **names)
     }
     if (code == TOOL_GO_ON) {
         code = export_all(export);
+    }
+    if (code != TOOL_GO_ON && export->made_directory) {
+        outfile_remove_directory(export->directory);
     }
     for (size_t i = 0; i < export->item_count; i++) {
         free(export->items[i].path);

@@ -14,13 +14,11 @@
 
 enum { ATTEMPTS = 100 };
 
-int outfile_make_directory(const char *path)
+int outfile_make_directory(const char *path, bool *made)
 {
     struct stat info;
-    if (mkdir(path, S_IRWXU) == 0) {
-        return 0;
-    }
-    int code = errno;
+    *made = mkdir(path, S_IRWXU) == 0;
+    int code = *made ? 0 : errno;
     if (code == EEXIST) {
         return stat(path, &info) != 0 ? errno : S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
     }
@@ -167,6 +165,11 @@ int outfile_commit(struct outfile *file, bool force)
 void outfile_remove(const char *path)
 {
     unlink(path);
+}
+
+void outfile_remove_directory(const char *path)
+{
+    rmdir(path);
 }
 
 void outfile_discard(struct outfile *file)

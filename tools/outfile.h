@@ -15,7 +15,7 @@ struct outfile {
 
 /* All return 0 or an errno; nothing is left behind by a call that fails. */
 
-int outfile_make_directory(const char *path); /* owner-only; one that exists is good */
+int outfile_make_directory(const char *path, bool *made); /* owner-only; one that exists is good, and not *made */
 
 /* 0 when `path` may be written: it is free, or a regular file or link that `force` allows to replace. */
 int outfile_check(const char *path, bool force);
@@ -33,7 +33,8 @@ FILE *outfile_stream(const struct outfile *file);
 int outfile_commit(struct outfile *file, bool force);
 void outfile_discard(struct outfile *file);
 
-void outfile_remove(const char *path); /* which may be missing */
+void outfile_remove(const char *path);           /* which may be missing */
+void outfile_remove_directory(const char *path); /* stays where something is in it */
 
 /* "DIRECTORY/NAME", to be freed. */
 char *outfile_join(const char *directory, const char *name);

@@ -27,12 +27,13 @@ static int look(const char *path, struct _stat64 *info)
     return code != 0 ? code : _wstat64(wide, info) != 0 ? errno : 0;
 }
 
-int outfile_make_directory(const char *path)
+int outfile_make_directory(const char *path, bool *made)
 {
     wchar_t wide[WIDE_PATH_MAX];
     struct _stat64 info;
     int code = wide_path(wide, path);
-    if (code != 0 || _wmkdir(wide) == 0) {
+    *made = code == 0 && _wmkdir(wide) == 0;
+    if (code != 0 || *made) {
         return code;
     }
     if (errno != EEXIST) {
@@ -141,6 +142,14 @@ void outfile_remove(const char *path)
     wchar_t wide[WIDE_PATH_MAX];
     if (wide_path(wide, path) == 0) {
         _wunlink(wide);
+    }
+}
+
+void outfile_remove_directory(const char *path)
+{
+    wchar_t wide[WIDE_PATH_MAX];
+    if (wide_path(wide, path) == 0) {
+        _wrmdir(wide);
     }
 }
 

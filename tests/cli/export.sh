@@ -63,7 +63,7 @@ run 3 export linear.svp HEAD -o only.bin
 has err 'Not a directory'
 
 run 6 export damaged.svp bad -o bad
-[ -z "$(ls -A bad)" ] || fail "left behind: $(ls -A bad)"
+[ ! -e bad ] || fail "a folder without a file is left behind"
 run 0 export damaged.svp 'also good' -o good
 
 code=0
@@ -71,12 +71,46 @@ code=0
 [ "$code" = 3 ] || fail "a full disk gives $code"
 has err 'No space left on device'
 
-# A full file system, where one can be had.
+# A full file system, where one can be had: what this call made goes again, what was there stays.
 mkdir small
-if mount -t tmpfs -o size=16k none small 2>/dev/null; then
+mounted() {
+    mount -t tmpfs -o size="$1" none small 2>/dev/null
+}
+if mounted 16k; then
     run 3 export linear.svp HEAD -o small/dump
     has err 'small/dump/heap.bin: cannot write: No space left on device'
-    [ -z "$(ls -A small/dump)" ] || fail "left behind: $(ls -A small/dump)"
+    lacks err 'removed again' # there was nothing
+    silent out
+    [ -z "$(ls -A small)" ] || fail "left behind: $(find small)"
+    run 3 export linear.svp HEAD --output small/one.bin
+    has err 'small/one.bin: cannot write: No space left on device'
+    [ -z "$(ls -A small)" ] || fail "left behind: $(find small)"
+    umount small
+fi
+# Of four files three have room.
+if mounted 68k; then
+    run 3 export two_regions.svp HEAD -o small/dump
+    has err '^savepoint: export: small/dump/heap.bin: cannot write: No space left on device$'
+    has err '^savepoint: export: small/dump: removed again what had been written before: 3 files$'
+    silent out
+    [ -z "$(ls -A small)" ] || fail "left behind: $(find small)"
+
+    mkdir small/dump
+    echo mine >small/dump/notes
+    run 3 export two_regions.svp HEAD -o small/dump --json
+    silent out
+    [ "$(find small/dump)" = "$(printf 'small/dump\nsmall/dump/notes')" ] || fail "not as it was: $(find small/dump)"
+    rm small/dump/notes
+
+    echo mine >small/dump/_._world.bin
+    run 3 export two_regions.svp HEAD -o small/dump --force
+    shows out <<'END'
+REGION SIZE FILE
+../world SIZE small/dump/_._world.bin
+END
+    has err ': removed again what had been written before: 2 files$'
+    [ "$(ls -A small/dump)" = _._world.bin ] || fail "a file that was there is gone, or a new one is not: $(ls -A small/dump)"
+    cmp small/dump/_._world.bin <(page w 2) || fail "replaced, but not whole"
     umount small
 fi
 finish
