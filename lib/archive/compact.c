@@ -339,6 +339,17 @@ static enum savepoint_status resolve(char **resolved, const char *path, struct s
                            : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "compact", "%s: no memory", path);
 }
 
+/* Looked at before it is opened for writing: a writer would begin an archive anew that holds no transaction, and there
+ * would be nothing left to compact. */
+static enum savepoint_status holds_any(bool *any, const char *path, struct savepoint_error *error)
+{
+    struct savepoint_archive *archive = NULL;
+    enum savepoint_status status = savepoint_archive_open(&archive, path, error);
+    *any = status == SAVEPOINT_OK && archive->log.has_end;
+    savepoint_archive_close(archive);
+    return status;
+}
+
 enum savepoint_status
 savepoint_archive_compact(const char *path, struct savepoint_compact_result *result,
                           const struct savepoint_compact_options *options, struct savepoint_error *error)
@@ -351,9 +362,11 @@ savepoint_archive_compact(const char *path, struct savepoint_compact_result *res
         return svp_status_fail(error, SAVEPOINT_INVALID, "compact", "path must not be NULL");
     }
     enum savepoint_status status = svp_compact_options(&call.options, options, error);
+    bool writes = (call.options.flags & SAVEPOINT_COMPACT_DRY_RUN) == 0;
     status = status == SAVEPOINT_OK ? resolve(&resolved, path, error) : status;
     call.path = resolved;
-    if (status == SAVEPOINT_OK && (call.options.flags & SAVEPOINT_COMPACT_DRY_RUN) == 0) {
+    status = status == SAVEPOINT_OK && writes ? holds_any(&writes, call.path, error) : status;
+    if (status == SAVEPOINT_OK && writes) {
         status = svp_append_open(&old, &repair, call.path, true, error);
         call.old = status == SAVEPOINT_OK ? &old : NULL;
     }

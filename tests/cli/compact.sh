@@ -124,6 +124,17 @@ cp damaged.svp before.svp
 run 6 compact damaged.svp --keep-last 1
 cmp -s damaged.svp before.svp || fail "a damaged archive was changed"
 run 5 compact empty.svp
+mkdir folder.svp
+run 5 compact folder.svp
+# Begun, and cut in its first transaction: there is nothing to compact, and nothing to begin anew either.
+head -c 2000 branch.svp >begun.svp
+cp begun.svp before.svp
+for words in '--dry-run' ''; do
+    # shellcheck disable=SC2086 # none or one word
+    run 0 compact $words begun.svp
+    has out '^nothing to remove'
+    cmp -s begun.svp before.svp || fail "compact $words changed an archive that holds nothing"
+done
 mkfifo hold.in
 "$maker" hold.svp hold <hold.in >hold.out &
 holder=$!

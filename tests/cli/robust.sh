@@ -30,6 +30,7 @@ label      | --move ARCHIVE moved @{0\ s\ ago} | wide locks
 pin        | ARCHIVE                           |
 pin        | ARCHIVE HEAD                      | wide locks
 compact    | --dry-run ARCHIVE                 | wide scans
+compact    | ARCHIVE                           | wide scans locks
 send       | -q ARCHIVE                        | binary
 export     | ARCHIVE HEAD -f -o OUT            |
 export     | ARCHIVE HEAD REGION --output -    | binary
@@ -194,6 +195,26 @@ done
 if [ "$(wc -c <text.svp)" != 85 ] || [ -s empty.svp ]; then
     fail "a file that is no archive was changed"
 fi
+
+# ---- archives that were cut at birth: every verb says the same, and leaves them as they are
+newborn() {
+    shift
+    takes_archive "$@" || return 0
+    cp newborn.copy "$archive"
+    run 5 "$@"
+    silent out
+    has err "^savepoint: $1: $archive: not an archive \\(empty or cut at birth\\)"
+    cmp -s "$archive" newborn.copy || fail "savepoint $* changed a file of $bytes bytes"
+    [ -z "$(compgen -G "$archive.*")" ] || fail "savepoint $*: made $(compgen -G "$archive.*")"
+}
+archive=newborn.svp
+body_bytes=$(od -An -tu8 -j24 -N8 good.svp)
+segment_bytes=$((64 + (body_bytes + 7) / 8 * 8))
+for bytes in 0 1 7 8 63 64 200 $((segment_bytes - 1)); do
+    head -c "$bytes" good.svp >newborn.copy
+    each_row newborn
+    newborn '' drop newborn.svp HEAD
+done
 
 # ---- names that would act on a terminal
 hostile() {

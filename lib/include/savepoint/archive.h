@@ -273,10 +273,11 @@ struct savepoint_compact_result {
  * the old one at once. They keep ids, sequences, labels, metadata, references and contents; of the others tombstones
  * stay, so that ancestors can be told. It costs time in proportion to the pages that differ between kept snapshots, and
  * room for both files. Readers of the old file stay with it. `result` may be NULL. Takes the writer lock (LOCKED while
- * a program has the archive open), mends a torn tail as savepoint_open() does. Whatever fails, the old file stays whole
- * and in place, also when the process is killed; the next call removes the new file that a kill left behind. UNCERTAIN:
- * it was replaced, and a power cut may bring the old one back. Errors: INVALID, LIMIT, LOCKED, CORRUPT (drop what is
- * damaged first), CANCELLED, IO, NO_SPACE, NO_MEMORY, UNCERTAIN, NOT_AN_ARCHIVE, UNSUPPORTED. */
+ * a program has the archive open), mends a torn tail as savepoint_open() does, but leaves alone what was cut in its
+ * first transaction. Whatever fails, the old file stays whole and in place, also when the process is killed; the next
+ * call removes the new file that a kill left behind. UNCERTAIN: it was replaced, and a power cut may bring the old one
+ * back. Errors: INVALID, LIMIT, LOCKED, CORRUPT (drop what is damaged first), CANCELLED, IO, NO_SPACE, NO_MEMORY,
+ * UNCERTAIN, NOT_AN_ARCHIVE, UNSUPPORTED. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_archive_compact(const char *path, struct savepoint_compact_result *result,
                           const struct savepoint_compact_options *options, struct savepoint_error *error);
