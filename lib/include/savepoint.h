@@ -208,7 +208,8 @@ struct savepoint_options {
 /* Opens the archive at `path` for writing, creating it (owner-only permissions) where it is missing.
  * Takes the writer lock; an unsealed tail of intact transactions is made durable; a torn tail is saved
  * beside the archive as PATH.torn-OFFSET and cut. An intact, sealed file is not changed. With `ring_bytes` the session
- * has a ring too; then `path` may be NULL: a ring alone, which ends with the session.
+ * has a ring too; then `path` may be NULL: a ring alone, which ends with the session. A budget below the head of any
+ * snapshot (some 160 bytes) is INVALID; one too small for a snapshot of this session fails its takes with LIMIT.
  * Errors: LOCKED (also for some milliseconds after a process that wrote it was killed, until the system has ended it),
  * NOT_AN_ARCHIVE, UNSUPPORTED, CORRUPT, IO, NO_SPACE, NO_BACKEND, NO_MEMORY, INVALID. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status

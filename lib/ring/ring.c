@@ -3,16 +3,31 @@
 
 #include "format/memory.h"
 #include "ring/record.h"
+#include "status.h"
 
-bool svp_ring_open(struct svp_ring *ring, uint64_t budget_bytes)
+static uint64_t mark_bytes(const struct savepoint_snapshot *snapshot, size_t body_bytes)
 {
+    return SVP_RING_HEAD + sizeof(struct svp_ring_mark_head) + offsetof(struct savepoint_snapshot, label) +
+           strlen(snapshot->label) + (uint64_t)body_bytes;
+}
+
+enum savepoint_status svp_ring_open(struct svp_ring *ring, uint64_t budget_bytes, struct savepoint_error *error)
+{
+    const struct savepoint_snapshot without_label = { .label = "" };
+    const uint64_t least_bytes = mark_bytes(&without_label, 0);
     *ring = (struct svp_ring){ .capacity = budget_bytes };
     ring->begin = ring->cursor = ring->end = ring->entry = budget_bytes; /* the arena's start, and not 0 */
-    if (budget_bytes == 0 || budget_bytes >= SVP_RING_FAR || budget_bytes > SIZE_MAX) {
-        return false;
+    if (budget_bytes < least_bytes) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "open",
+                               "ring_bytes %llu leaves no room for any snapshot: its head alone has %llu bytes or more",
+                               (unsigned long long)budget_bytes, (unsigned long long)least_bytes);
     }
-    ring->arena = svp_memory_alloc((size_t)budget_bytes);
-    return ring->arena != NULL;
+    bool possible = budget_bytes < SVP_RING_FAR && budget_bytes <= SIZE_MAX;
+    ring->arena = possible ? svp_memory_alloc((size_t)budget_bytes) : NULL;
+    return ring->arena != NULL
+               ? SAVEPOINT_OK
+               : svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "no memory for a ring of %llu bytes",
+                                 (unsigned long long)budget_bytes);
 }
 
 void svp_ring_close(struct svp_ring *ring)
@@ -212,12 +227,6 @@ void svp_ring_log(struct svp_ring *ring, uint32_t region, uint64_t page, const u
 }
 
 /* ---- marks */
-
-static uint64_t mark_bytes(const struct savepoint_snapshot *snapshot, size_t body_bytes)
-{
-    return SVP_RING_HEAD + sizeof(struct svp_ring_mark_head) + offsetof(struct savepoint_snapshot, label) +
-           strlen(snapshot->label) + (uint64_t)body_bytes;
-}
 
 bool svp_ring_mark(struct svp_ring *ring, const struct savepoint_snapshot *snapshot, const void *body,
                    size_t body_bytes)

@@ -48,8 +48,9 @@ struct svp_ring {
     struct svp_ring_index *indexes;
 };
 
-/* False: no memory, or no budget. The ring is to be closed in any case, and starts as all zero. */
-bool svp_ring_open(struct svp_ring *ring, uint64_t budget_bytes);
+/* INVALID: the budget is below the smallest mark, so that none would ever find room. The ring is to be closed in any
+ * case, and starts as all zero. */
+enum savepoint_status svp_ring_open(struct svp_ring *ring, uint64_t budget_bytes, struct savepoint_error *error);
 void svp_ring_close(struct svp_ring *ring);
 
 /* Before the first record of a region, and after it grew. 8 bytes a page, beside the budget. False: no memory. */

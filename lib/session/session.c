@@ -146,12 +146,11 @@ static enum savepoint_status open_ring(struct savepoint *session, struct savepoi
 {
     session->has_ring = true;
     session->from_shadow = svp_memory_alloc(sizeof *session->from_shadow);
-    if (session->from_shadow == NULL || !svp_ring_open(&session->ring, session->options.ring_bytes)) {
-        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "no memory for a ring of %llu bytes",
-                               (unsigned long long)session->options.ring_bytes);
+    if (session->from_shadow == NULL) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "no memory for a ring");
     }
     svp_host_random(session->ring_history.uuid, sizeof session->ring_history.uuid);
-    return SAVEPOINT_OK;
+    return svp_ring_open(&session->ring, session->options.ring_bytes, error);
 }
 
 static enum savepoint_status open_histories(struct savepoint *session, const char *path, struct savepoint_error *error)

@@ -230,11 +230,45 @@ CHECK_TEST(ring_session, a_restore_that_is_cancelled_at_its_end_leaves_the_ring_
     savepoint_archive_close(archive);
 }
 
+/* The smallest budget that a session is opened with. */
+static uint64_t least_budget(const char *path)
+{
+    struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
+    struct savepoint_error error;
+    enum savepoint_status status = SAVEPOINT_INVALID;
+    options.watch = backend_name(0);
+    file_remove(path);
+    while (status == SAVEPOINT_INVALID) {
+        options.ring_bytes++;
+        status = savepoint_open(&session, path, &options, &error);
+        CHECK_MSG(status == SAVEPOINT_OK || strstr(error.message, "ring_bytes") != NULL, "%s", error.message);
+        CHECK(status == SAVEPOINT_OK || !file_exists(path));
+    }
+    CHECK_OK(status);
+    CHECK_OK(savepoint_close(session, NULL));
+    return options.ring_bytes;
+}
+
+/* It has no room for a byte of label, metadata or region, and is enough for who needs none of them. */
+CHECK_TEST(ring_session, a_budget_below_every_snapshot_is_refused_and_no_other)
+{
+    struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
+    struct savepoint_snapshot snapshot;
+    options.ring_bytes = least_budget(scratch_path("ring.svp"));
+    CHECK(options.ring_bytes > 64 && options.ring_bytes < sizeof snapshot);
+    options.watch = backend_name(0);
+    CHECK_OK(savepoint_open(&session, NULL, &options, NULL));
+    snapshot = take(SAVEPOINT_RING);
+    CHECK_EQ(snapshot.region_count, 0);
+    CHECK_OK(savepoint_ring_newest(session, &snapshot, NULL));
+    CHECK_OK(savepoint_close(session, NULL));
+}
+
 CHECK_TEST(ring_session, a_budget_below_one_snapshot_says_so_and_loses_nothing)
 {
     const char *path = scratch_path("ring.svp");
     struct savepoint_error error;
-    open_session(path, 64);
+    open_session(path, least_budget(path));
     set_memory(5);
     uint64_t ticket = start(SAVEPOINT_RING);
     CHECK_STATUS(savepoint_wait(session, ticket, NULL, &error), SAVEPOINT_LIMIT);

@@ -202,7 +202,7 @@ static void step_rewind(void)
 
 static void run_program(uint64_t seed, unsigned steps)
 {
-    static const uint64_t budgets[] = { 100, 400, 1500, 6000, 20000, 20000, 100000, 1000000 };
+    static const uint64_t budgets[] = { 160, 400, 1500, 6000, 20000, 20000, 100000, 1000000 };
     uint64_t random = seed;
     ring_world_open(&program.world, budgets[model_below(&random, 8)] + model_below(&random, 300));
     program.world.random = random;

@@ -14,7 +14,7 @@ void ring_world_open(struct ring_world *world, uint64_t budget_bytes)
 {
     memset(world, 0, sizeof *world);
     world->random = 1;
-    CHECK(svp_ring_open(&world->ring, budget_bytes));
+    CHECK_OK(svp_ring_open(&world->ring, budget_bytes, NULL));
     for (unsigned region = 0; region < WORLD_REGIONS; region++) {
         CHECK(svp_ring_cover(&world->ring, ring_world_id(region), WORLD_PAGES));
     }

@@ -207,7 +207,7 @@ CHECK_TEST(ring, a_changed_page_costs_at_most_80_bytes)
     uint8_t *shadow = calloc(PAGES, MODEL_PAGE_BYTES);
     uint64_t random = 5;
     CHECK(shadow != NULL);
-    CHECK(svp_ring_open(&ring, 4 << 20));
+    CHECK_OK(svp_ring_open(&ring, 4 << 20, NULL));
     CHECK(svp_ring_cover(&ring, 1, PAGES));
     CHECK(svp_ring_mark(&ring, &(struct savepoint_snapshot){ .label = "" }, NULL, 0));
     allocations = 0;
@@ -308,13 +308,13 @@ CHECK_TEST(ring, a_region_grows_and_goes)
 CHECK_TEST(ring, no_memory_is_told_at_once)
 {
     struct svp_ring ring = { .capacity = 0 };
-    CHECK(!svp_ring_open(&ring, 0));
+    CHECK_STATUS(svp_ring_open(&ring, 0, NULL), SAVEPOINT_INVALID);
     svp_ring_close(&ring);
-    CHECK(!svp_ring_open(&ring, UINT64_MAX));
+    CHECK_STATUS(svp_ring_open(&ring, UINT64_MAX, NULL), SAVEPOINT_NO_MEMORY);
     svp_ring_close(&ring);
     for (fails_at = 1; fails_at <= 3; fails_at++) {
         allocations = 0;
-        CHECK(!(svp_ring_open(&ring, 1000) && svp_ring_cover(&ring, 1, 10)));
+        CHECK(svp_ring_open(&ring, 1000, NULL) == SAVEPOINT_NO_MEMORY || !svp_ring_cover(&ring, 1, 10));
         svp_ring_close(&ring);
     }
     fails_at = 0;
