@@ -6,6 +6,7 @@
 
 #include "fail.h"
 #include "json.h"
+#include "number.h"
 #include "options.h"
 #include "progress.h"
 #include "savepoint.h"
@@ -52,15 +53,12 @@ struct compact {
 };
 
 /* "1500", "10M", "2GiB", "2 gb": powers of 1024, as they are printed. */
-static bool parse_size(uint64_t *bytes, const char *text)
+static enum number_kind parse_size(uint64_t *bytes, const char *text)
 {
     static const char units[] = "kmgt";
-    uint64_t count = 0;
     unsigned shift = 0;
     const char *at = text;
-    for (; isdigit((unsigned char)*at); at++) {
-        count = count > UINT64_MAX / 100 ? UINT64_MAX / 100 : count * 10 + (uint64_t)(*at - '0');
-    }
+    enum number_kind kind = number_take(bytes, &at, 10);
     at += strspn(at, " ");
     const char *unit = *at != '\0' ? strchr(units, tolower((unsigned char)*at)) : NULL;
     if (unit != NULL) {
@@ -69,11 +67,38 @@ static bool parse_size(uint64_t *bytes, const char *text)
         at += *at == 'i' && (at[1] == 'B' || at[1] == 'b') ? 1 : 0;
     }
     at += *at == 'B' || *at == 'b' ? 1 : 0;
-    if (*at != '\0' || count == 0 || count > UINT64_MAX >> shift) {
-        return false;
+    if (kind == NUMBER_NONE || *at != '\0' || *bytes == 0) {
+        return NUMBER_NONE;
     }
-    *bytes = count << shift;
-    return true;
+    return kind == NUMBER_GOOD ? number_scale(bytes, shift) : kind;
+}
+
+static int read_time(struct compact *compact, const char *text)
+{
+    switch (when_duration(&compact->options.keep_every_ns, text)) {
+    case NUMBER_TOO_LARGE:
+        return fail_too_large(compact->tool, "--keep-every", text, WHEN_DURATION_MOST);
+    case NUMBER_NONE:
+        return fail_usage(compact->tool, "--keep-every needs a time such as 10min, 2h or 1day, not '%s'", text);
+    case NUMBER_GOOD:
+        break;
+    }
+    return TOOL_GO_ON;
+}
+
+static int read_size(struct compact *compact, const char *text)
+{
+    char most[TEXT_SHORT_BYTES];
+    switch (parse_size(&compact->options.keep_bytes, text)) {
+    case NUMBER_TOO_LARGE:
+        snprintf(most, sizeof most, "%" PRIu64, UINT64_MAX);
+        return fail_too_large(compact->tool, "--keep-bytes", text, most);
+    case NUMBER_NONE:
+        return fail_usage(compact->tool, "--keep-bytes needs a size such as 500MiB or 2G, not '%s'", text);
+    case NUMBER_GOOD:
+        break;
+    }
+    return TOOL_GO_ON;
 }
 
 static int read_rules(struct compact *compact)
@@ -85,15 +110,8 @@ static int read_rules(struct compact *compact)
     options->keep_last = (uint32_t)compact->keep_last;
     options->flags =
         (compact->keep_log ? SAVEPOINT_COMPACT_KEEP_LOG : 0u) | (compact->dry_run ? SAVEPOINT_COMPACT_DRY_RUN : 0u);
-    if (compact->keep_every != NULL && !when_duration(&options->keep_every_ns, compact->keep_every)) {
-        return fail_usage(compact->tool, "--keep-every needs a time such as 10min, 2h or 1day, not '%s'",
-                          compact->keep_every);
-    }
-    if (compact->keep_bytes != NULL && !parse_size(&options->keep_bytes, compact->keep_bytes)) {
-        return fail_usage(compact->tool, "--keep-bytes needs a size such as 500MiB or 2G, not '%s'",
-                          compact->keep_bytes);
-    }
-    return TOOL_GO_ON;
+    int code = compact->keep_every != NULL ? read_time(compact, compact->keep_every) : TOOL_GO_ON;
+    return code == TOOL_GO_ON && compact->keep_bytes != NULL ? read_size(compact, compact->keep_bytes) : code;
 }
 
 static void report(void *user, const struct savepoint_snapshot *snapshot, int kept)

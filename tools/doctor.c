@@ -229,24 +229,21 @@ static int run(struct tool *tool, int argc, char **argv)
 {
     bool json = false;
     bool self_test = false;
-    uint64_t seconds = SECONDS_DEFAULT;
+    struct option_bounded seconds = { SECONDS_DEFAULT, SECONDS_MOST };
     const struct option options[] = {
         { 't', "self-test", OPTION_FLAG, &self_test },
-        { 's', "seconds", OPTION_NUMBER, &seconds },
+        { 's', "seconds", OPTION_BOUNDED, &seconds },
         { 'j', "json", OPTION_FLAG, &json },
     };
     int code = options_parse(tool, &argc, argv, options, sizeof options / sizeof options[0], 0, 1);
     if (code != TOOL_GO_ON) {
         return code;
     }
-    if (seconds > SECONDS_MOST) {
-        return fail_usage(tool, "--seconds is at most %d, not %" PRIu64, SECONDS_MOST, seconds);
-    }
     if (self_test && argc > 0) {
         return fail_usage(tool, "the self-test takes no folder: it works in the one that TMPDIR names");
     }
     terminal_catch_interrupt();
-    return self_test ? selftest_run(tool, seconds, json) : diagnose(tool, argc > 0 ? argv[0] : NULL, json);
+    return self_test ? selftest_run(tool, seconds.number, json) : diagnose(tool, argc > 0 ? argv[0] : NULL, json);
 }
 
 const struct verb verb_doctor = { "doctor", "write-watches here: what works, costs, what to do; self-test", help, run };

@@ -164,6 +164,11 @@ int fail_usage(const struct tool *tool, const char *format, ...)
     return TOOL_USAGE;
 }
 
+int fail_too_large(const struct tool *tool, const char *what, const char *text, const char *most)
+{
+    return fail_usage(tool, "%s: %s is too large, the most is %s", what, text, most);
+}
+
 void fail_note(const struct tool *tool, const char *path, const char *format, ...)
 {
     if (tool->quiet) {

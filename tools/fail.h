@@ -27,6 +27,9 @@ int fail_system(const struct tool *tool, const char *path, const char *what, int
 /* The command line is wrong. Returns TOOL_USAGE. */
 int fail_usage(const struct tool *tool, const char *format, ...) FAIL_PRINTF(2, 3);
 
+/* A number on the command line, given as `text` for `what`, is above the most that it may be. Returns TOOL_USAGE. */
+int fail_too_large(const struct tool *tool, const char *what, const char *text, const char *most);
+
 /* Something that is worth knowing and no failure; left out when the tool is quiet. `path` may be NULL. */
 void fail_note(const struct tool *tool, const char *path, const char *format, ...) FAIL_PRINTF(3, 4);
 

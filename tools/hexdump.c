@@ -214,18 +214,17 @@ static int run(struct tool *tool, int argc, char **argv)
     struct archive archive;
     struct savepoint_snapshot snapshot;
     struct hexdump dump = { 0 };
+    struct option_bounded width = { 0, WIDTH_MAX };
     const struct option options[] = {
         { 'a', "address", OPTION_FLAG, &dump.address }, { 0, "all", OPTION_FLAG, &dump.all },
-        { 'w', "width", OPTION_NUMBER, &dump.width },   { 'j', "json", OPTION_FLAG, &dump.json },
+        { 'w', "width", OPTION_BOUNDED, &width },       { 'j', "json", OPTION_FLAG, &dump.json },
         { 'q', "quiet", OPTION_FLAG, &tool->quiet },
     };
     int code = options_parse(tool, &argc, argv, options, sizeof options / sizeof options[0], 3, 3);
     if (code != TOOL_GO_ON) {
         return code;
     }
-    if (dump.width > WIDTH_MAX) {
-        return fail_usage(tool, "--width is at most %d, not %" PRIu64, WIDTH_MAX, dump.width);
-    }
+    dump.width = width.number;
     dump.coloured = table_wants_colour(tool);
     code = archive_open(&archive, tool, argv[0]);
     if (code != TOOL_GO_ON) {

@@ -1,14 +1,14 @@
 /* options.c - options and operands of one verb */
 #include "options.h"
 
-#include <ctype.h>
-#include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fail.h"
+#include "number.h"
 #include "text.h"
 
 static const char usage_mark[] = "Usage: "; /* every help text has such a line */
@@ -35,16 +35,21 @@ bool options_colour(struct tool *tool, const char *when)
     return false;
 }
 
-static bool parse_number(uint64_t *number, const char *text)
+static int store_number(const struct tool *tool, uint64_t *number, uint64_t most, const char *text, const char *shown)
 {
-    char *end = NULL;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0) {
-        return false;
+    char digits[24];
+    uint64_t value = 0;
+    const char *at = text;
+    enum number_kind kind = number_take(&value, &at, 10);
+    if (kind == NUMBER_NONE || *at != '\0') {
+        return fail_usage(tool, "%s needs a number, not '%s'", shown, text);
+    }
+    if (kind == NUMBER_TOO_LARGE || value > most) {
+        snprintf(digits, sizeof digits, "%" PRIu64, most);
+        return fail_too_large(tool, shown, text, digits);
     }
     *number = value;
-    return true;
+    return TOOL_GO_ON;
 }
 
 /* Stores the value of an option; `shown` is how the user wrote it. */
@@ -58,10 +63,11 @@ static int store(struct parser *parser, const struct option *option, const char 
         *(const char **)option->value = value;
         break;
     case OPTION_NUMBER:
-        if (!parse_number(option->value, value)) {
-            return fail_usage(parser->tool, "%s needs a number, not '%s'", shown, value);
-        }
-        break;
+        return store_number(parser->tool, option->value, UINT64_MAX, value, shown);
+    case OPTION_BOUNDED: {
+        struct option_bounded *bounded = option->value;
+        return store_number(parser->tool, &bounded->number, bounded->most, value, shown);
+    }
     }
     return TOOL_GO_ON;
 }

@@ -8,9 +8,14 @@
 #include "verbs.h"
 
 enum option_kind {
-    OPTION_FLAG,  /* value is a bool */
-    OPTION_TEXT,  /* value is a const char * */
-    OPTION_NUMBER /* value is a uint64_t */
+    OPTION_FLAG,   /* value is a bool */
+    OPTION_TEXT,   /* value is a const char * */
+    OPTION_NUMBER, /* value is a uint64_t */
+    OPTION_BOUNDED /* value is a struct option_bounded */
+};
+
+struct option_bounded {
+    uint64_t number, most;
 };
 
 struct option {

@@ -8,22 +8,15 @@
 #include <string.h>
 
 #include "fail.h"
+#include "number.h"
 #include "text.h"
 
 enum { BLOCK_BYTES = 1 << 20, PAGE_BYTES = 4096 };
 
 /* ---- finding */
 
-static unsigned digit_value(char digit)
-{
-    if (isdigit((unsigned char)digit)) {
-        return (unsigned)(digit - '0');
-    }
-    return isxdigit((unsigned char)digit) ? (unsigned)(tolower((unsigned char)digit) - 'a') + 10 : UINT_MAX;
-}
-
 /* Reads one number and moves *text behind it. */
-static bool parse_number(uint64_t *number, const char **text)
+static enum number_kind parse_number(uint64_t *number, const char **text)
 {
     static const char units[] = "KMG";
     const char *next = *text;
@@ -32,45 +25,36 @@ static bool parse_number(uint64_t *number, const char **text)
         base = 16;
         next += 2;
     }
-    uint64_t value = 0;
-    if (digit_value(*next) >= base) {
-        return false;
-    }
-    for (; digit_value(*next) < base; next++) {
-        if (value > (UINT64_MAX - digit_value(*next)) / base) {
-            return false;
-        }
-        value = value * base + digit_value(*next);
-    }
+    enum number_kind kind = number_take(number, &next, base);
     const char *unit = *next == '\0' ? NULL : strchr(units, toupper((unsigned char)*next));
-    if (unit != NULL) {
-        unsigned shift = 10 * (unsigned)(unit - units + 1);
-        if (value > UINT64_MAX >> shift) {
-            return false;
-        }
-        value <<= shift;
+    if (kind != NUMBER_NONE && unit != NULL) {
+        enum number_kind scaled = number_scale(number, 10 * (unsigned)(unit - units + 1));
+        kind = kind == NUMBER_GOOD ? scaled : kind;
         next++;
     }
-    *number = value;
     *text = next;
-    return true;
+    return kind;
 }
 
 struct range {
     uint64_t offset, bytes;
     bool to_end; /* no length was given */
+    bool too_large;
 };
 
 static bool parse_range(struct range *range, const char *text)
 {
-    if (!parse_number(&range->offset, &text)) {
+    enum number_kind kind = parse_number(&range->offset, &text);
+    range->to_end = *text == '\0';
+    range->too_large = kind == NUMBER_TOO_LARGE;
+    if (kind == NUMBER_NONE || range->to_end) {
+        return kind != NUMBER_NONE;
+    }
+    if (*text++ != '+' || (kind = parse_number(&range->bytes, &text)) == NUMBER_NONE) {
         return false;
     }
-    range->to_end = *text == '\0';
-    if (range->to_end) {
-        return true;
-    }
-    return *text++ == '+' && parse_number(&range->bytes, &text) && *text == '\0';
+    range->too_large = range->too_large || kind == NUMBER_TOO_LARGE;
+    return *text == '\0';
 }
 
 static const struct savepoint_region *
@@ -125,19 +109,19 @@ static int choose(struct place *place, const struct savepoint_region *regions, s
     const struct tool *tool = place->archive->tool;
     const char *colon = strrchr(text, ':');
     int name_bytes = (int)(colon == NULL ? strlen(text) : (size_t)(colon - text));
-    struct range range = { 0, 0, true };
+    struct range range = { .to_end = true };
     bool is_range = colon != NULL && parse_range(&range, colon + 1);
     const struct savepoint_region *whole = find_region(regions, count, text, strlen(text));
     const struct savepoint_region *part = colon == NULL ? NULL : find_region(regions, count, text, (size_t)name_bytes);
     if (whole != NULL) {
-        if (part != NULL && is_range) {
+        if (part != NULL && is_range && !range.too_large) {
             fail_note(tool, place->archive->path,
                       "'%s' is the name of a region, and that one is meant; for a part of region '%.*s' write the "
                       "offset differently, as in '%.*s:0x%" PRIx64 "'",
                       text, name_bytes, text, name_bytes, text, range.offset);
         }
         place->region = *whole;
-        return set_range(place, &(struct range){ 0, 0, true });
+        return set_range(place, &(struct range){ .to_end = true });
     }
     if (part != NULL && !is_range) {
         return fail_usage(tool, "'%s' is no OFFSET[+LENGTH], such as 4096, 0x1000, 4K or 4K+256", colon + 1);
@@ -146,6 +130,11 @@ static int choose(struct place *place, const struct savepoint_region *regions, s
         char name[SAVEPOINT_NAME_BYTES];
         snprintf(name, sizeof name, "%.*s", is_range ? name_bytes : INT_MAX, text);
         return place_unknown_region(tool, regions, count, name);
+    }
+    if (range.too_large) {
+        char most[TEXT_SHORT_BYTES];
+        snprintf(most, sizeof most, "%" PRIu64, part->bytes);
+        return fail_too_large(tool, part->name, colon + 1, most);
     }
     place->region = *part;
     return set_range(place, &range);

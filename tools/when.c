@@ -158,20 +158,21 @@ static uint64_t unit_seconds(const char *word)
     return 0;
 }
 
-bool when_duration(uint64_t *duration_ns, const char *text)
+enum number_kind when_duration(uint64_t *duration_ns, const char *text)
 {
     uint64_t count = 0;
     const char *at = text;
-    for (; is_digit(*at) && count <= UINT32_MAX; at++) {
-        count = count * 10 + (uint64_t)(*at - '0');
-    }
+    enum number_kind kind = number_take(&count, &at, 10);
     at += strspn(at, " ");
     uint64_t seconds = unit_seconds(at);
-    if (count == 0 || seconds == 0 || count > UINT64_MAX / NS_PER_S / seconds) {
-        return false;
+    if (kind == NUMBER_NONE || count == 0 || seconds == 0) {
+        return NUMBER_NONE;
+    }
+    if (count > UINT64_MAX / NS_PER_S / seconds) {
+        return NUMBER_TOO_LARGE;
     }
     *duration_ns = count * seconds * NS_PER_S;
-    return true;
+    return NUMBER_GOOD;
 }
 
 /* "10 min ago"; more than there has been since 1970 is 1970. */

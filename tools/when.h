@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "number.h"
+
 /* Examples of all the forms, for help and errors. */
 #define WHEN_FORMS                                                                                                     \
     "@{10 min ago}, @{2 hours ago}, @{yesterday}, @{2026-11-22}, @{2026-11-22 10:30}, @{2026-11-22T10:30:05Z}"
@@ -15,7 +17,8 @@
  * text. `now_ns` is what "ago" and "yesterday" are measured from. */
 bool when_parse(uint64_t *time_ns, const char *text, size_t bytes, uint64_t now_ns);
 
-/* "90s", "10 min", "2 hours", "1 day": more than nothing, and no other text. */
-bool when_duration(uint64_t *duration_ns, const char *text);
+/* "90s", "10 min", "2 hours", "1 day": more than nothing, at most WHEN_DURATION_MOST, and no other text. */
+#define WHEN_DURATION_MOST "213503 days"
+enum number_kind when_duration(uint64_t *duration_ns, const char *text);
 
 #endif

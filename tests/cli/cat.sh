@@ -47,10 +47,15 @@ cat_is two_regions.svp ../world:8000 < <(head -c 192 /dev/zero | tr '\0' w)
 
 # What is no place.
 for place in heap: heap:x heap:1+ heap:1+2+3 heap:+1 heap:-1 heap:1K2 heap:1T heap:0x heap:0xg heap:1.5K 'heap: 1' \
-    heap:18446744073709551616 heap:17179869184G heap:0+18446744073709551616; do
+    heap:18446744073709551616x heap:0+18446744073709551616x; do
     run 2 cat linear.svp HEAD "$place"
     silent out
     has err "is no OFFSET\[\+LENGTH\], such as 4096, 0x1000, 4K or 4K\+256$"
+done
+for range in 18446744073709551616 0x10000000000000000 17179869184G 18446744073709551616+1 0+18446744073709551616; do
+    run 2 cat linear.svp HEAD "heap:$range"
+    silent out
+    has err "^savepoint: cat: heap: ${range/+/[+]} is too large, the most is 65536$"
 done
 for place in heap:65537 heap:16383M heap:0xffffffffffffffff heap:17179869183G; do
     run 2 cat linear.svp HEAD "$place"

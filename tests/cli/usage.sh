@@ -52,6 +52,33 @@ has err '^savepoint: log: -n needs a value$'
 run 2 log -n many linear.svp
 has err "^savepoint: log: -n needs a number, not 'many'$"
 run 2 log -n -1 linear.svp
+run 2 log -n 5x linear.svp
+has err "^savepoint: log: -n needs a number, not '5x'$"
+
+# Numbers that are none are one thing, those that are too large another.
+huge=99999999999999999999 most=18446744073709551615
+for words in 'log -n' 'log --count' 'stats --last' 'report --last' 'top --count' 'compact --keep-last' 'compact --keep-bytes'; do
+    # shellcheck disable=SC2086 # a verb and its option
+    run 2 $words $huge linear.svp
+    has err "^savepoint: ${words/ /: }: $huge is too large, the most is $most$"
+done
+run 0 log -n $most linear.svp
+run 0 compact --dry-run --keep-bytes $most linear.svp
+run 2 log -n ${most%5}6 linear.svp
+has err ' is too large, '
+run 2 hexdump --width $huge linear.svp HEAD heap
+has err "^savepoint: hexdump: --width: $huge is too large, the most is 64$"
+run 2 hexdump -w65 linear.svp HEAD heap
+has err '^savepoint: hexdump: -w: 65 is too large, the most is 64$'
+run 2 doctor --seconds 86401
+has err '^savepoint: doctor: --seconds: 86401 is too large, the most is 86400$'
+run 2 compact --keep-bytes 16777216T linear.svp
+has err "^savepoint: compact: --keep-bytes: 16777216T is too large, the most is $most$"
+run 0 compact --dry-run --keep-every '213503 days' linear.svp
+for time in '213504 days' ${huge}h; do
+    run 2 compact --dry-run --keep-every "$time" linear.svp
+    has err "^savepoint: compact: --keep-every: $time is too large, the most is 213503 days$"
+done
 run 2 log --json=yes linear.svp
 run 2 log --color=sometimes linear.svp
 run 2 --color=sometimes log linear.svp
