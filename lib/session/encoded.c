@@ -4,7 +4,7 @@
 #include "format/memory.h"
 #include "status.h"
 
-enum { SPARE_BLOCKS = 4 };
+enum { SPARE_BLOCKS = 32 };
 
 /* Waits until `bytes` more stay in the budget, or nothing waits to be written; then *block is a spare one, or NULL.
  * Returns the take's status. */
@@ -18,8 +18,10 @@ reserve(struct savepoint *session, const struct svp_take *take, size_t bytes, st
     while (take->status == SAVEPOINT_OK && encoded->used_bytes > 0 &&
            encoded->used_bytes + bytes > session->options.encoded_bytes) {
         waited = true;
+        encoded->awaited = true;
         svp_condition_wait(session->changed, session->mutex);
     }
+    encoded->awaited = false;
     statistics->encoded_waits += waited ? 1 : 0;
     enum savepoint_status status = take->status;
     if (status == SAVEPOINT_OK && encoded->spare != NULL) {
@@ -110,7 +112,9 @@ void svp_encoded_release(struct savepoint *session, struct svp_block *block)
         encoded->spare = block;
         encoded->spare_count++;
     }
-    svp_condition_wake_all(session->changed);
+    if (encoded->awaited) { /* who waits for a take is not to be woken by each of its blocks */
+        svp_condition_wake_all(session->changed);
+    }
     svp_mutex_unlock(session->mutex);
     if (!kept) {
         free_block(block);

@@ -103,10 +103,15 @@ static void want_worker(struct svp_examiner *examiner, const struct svp_take *ta
     }
 }
 
-void svp_examine_wait(struct savepoint *session)
+void svp_examine_last(struct savepoint *session)
 {
     session->examiner.waiting++;
     want_worker(&session->examiner, session->next_take);
+}
+
+void svp_examine_wait(struct savepoint *session)
+{
+    svp_examine_last(session);
     svp_condition_wait(session->changed, session->mutex);
     session->examiner.waiting--;
 }
@@ -179,11 +184,9 @@ static void run(void *argument)
     svp_mutex_unlock(session->mutex);
 }
 
-bool svp_examine_start(struct savepoint *session)
+void svp_examine_start(struct savepoint *session)
 {
-    bool alone = session->options.workers == 1;
-    session->examiner.thread = alone ? NULL : svp_thread_start(run, session);
-    return alone || session->examiner.thread != NULL;
+    session->examiner.thread = session->options.workers > 1 ? svp_thread_start(run, session) : NULL;
 }
 
 void svp_examine_stop(struct savepoint *session)

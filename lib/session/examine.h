@@ -13,13 +13,16 @@
 
 bool svp_examine_open(struct svp_examiner *examiner); /* false: no memory */
 void svp_examine_close(struct svp_examiner *examiner);
-/* Where the session may have more than one worker for a piece of work. False: no thread could be started. */
-bool svp_examine_start(struct savepoint *session);
+/* Where the session may have more than one worker for a piece of work. Where no thread can be started there is none, as
+ * with one worker: it is only slower. */
+void svp_examine_start(struct savepoint *session);
 /* Once the encoder has ended. */
 void svp_examine_stop(struct savepoint *session);
 
 /* Caller, with the mutex held, which is let go meanwhile: waits for takes until something has changed. */
 void svp_examine_wait(struct savepoint *session);
+/* Caller, with the mutex held: it will wait until the session has ended. */
+void svp_examine_last(struct savepoint *session);
 
 /* Encoder: the worker may begin with the take's chunks. */
 void svp_examine_begin(struct savepoint *session, struct svp_take *take);

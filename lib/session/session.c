@@ -205,6 +205,7 @@ static void stop(struct savepoint *session)
 {
     svp_mutex_lock(session->mutex);
     session->stopping = true;
+    svp_examine_last(session);
     svp_condition_wake_all(session->changed);
     svp_condition_wake_all(session->to_write);
     svp_mutex_unlock(session->mutex);
@@ -222,11 +223,11 @@ static enum savepoint_status start(struct savepoint *session, struct savepoint_e
     session->encoder_thread = svp_thread_start(svp_commit_run, session);
     bool writes = session->encoder_thread != NULL && session->has_archive;
     session->writer_thread = writes ? svp_thread_start(svp_write_run, session) : NULL;
-    bool started = session->encoder_thread != NULL && (!writes || session->writer_thread != NULL);
-    if (!started || !svp_examine_start(session)) {
+    if (session->encoder_thread == NULL || (writes && session->writer_thread == NULL)) {
         stop(session);
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "cannot start the worker threads");
     }
+    svp_examine_start(session);
     return SAVEPOINT_OK;
 }
 

@@ -110,7 +110,7 @@ struct svp_chunk { /* staged pages of one region, in order */
 };
 
 struct svp_examiner {          /* of the chunks of the take that is being encoded */
-    struct svp_thread *thread; /* NULL: there is one worker alone */
+    struct svp_thread *thread; /* NULL: there is none */
     struct svp_condition *wanted;
     struct svp_examined *results; /* SVP_EXAMINED; the first is for what the encoder examines when it needs it */
 
@@ -164,6 +164,7 @@ struct svp_block { /* bytes of a transaction that are laid out, and not yet writ
 
 struct svp_encoded { /* memory for blocks: what is in use, and what is kept for the next one */
     uint64_t used_bytes;
+    bool awaited; /* the encoder waits for room in the budget */
     size_t spare_count;
     struct svp_block *spare;
 };

@@ -38,6 +38,9 @@ static bool reserve(struct savepoint *session, const struct svp_take *take, stru
     svp_mutex_lock(session->mutex);
     while (may_wait && take->status == SAVEPOINT_OK && staging->used_bytes > 0 &&
            staging->used_bytes + staging->stored_bytes + sizeof(struct svp_chunk) > session->options.staging_bytes) {
+        if (!waited) { /* the encoder sleeps through the pause, unless it was woken: it is to make room now */
+            svp_condition_wake_all(session->changed);
+        }
         waited = true;
         staging->waiting++;
         svp_examine_wait(session);

@@ -1,5 +1,6 @@
 /* test_examine.c - what two workers find out about pages is what one finds: takes, also cancelled ones, and restores */
 #define _GNU_SOURCE
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "check.h"
 #include "format/compare.h"
+#include "os/thread.h"
 
 enum { PAGE = 4096, PAGES = 1024, CHANGED = 600, TAKES = 8 };
 #define BYTES ((size_t)PAGES * PAGE)
@@ -25,16 +27,31 @@ struct lab {
 /* ---- workers that overtake each other, now one, now the other */
 
 static atomic_uint slow_every, compared; /* 0: none is slow */
+static atomic_uint comparing_threads;    /* since it was 0 */
 
 void __real_svp_compare(struct svp_changes *changes, const uint8_t *before, const uint8_t *after);
 void __wrap_svp_compare(struct svp_changes *changes, const uint8_t *before, const uint8_t *after);
 void __wrap_svp_compare(struct svp_changes *changes, const uint8_t *before, const uint8_t *after)
 {
+    static _Thread_local bool counted;
     const unsigned every = atomic_load(&slow_every);
+    atomic_fetch_add(&comparing_threads, counted ? 0 : 1);
+    counted = true;
     if (every > 0 && atomic_fetch_add(&compared, 1) % every == 0) {
         usleep(300);
     }
     __real_svp_compare(changes, before, after);
+}
+
+/* ---- threads that cannot be started */
+
+static atomic_uint threads_to_start = UINT_MAX;
+
+struct svp_thread *__real_svp_thread_start(void (*run)(void *), void *argument);
+struct svp_thread *__wrap_svp_thread_start(void (*run)(void *), void *argument);
+struct svp_thread *__wrap_svp_thread_start(void (*run)(void *), void *argument)
+{
+    return atomic_fetch_sub(&threads_to_start, 1) > 0 ? __real_svp_thread_start(run, argument) : NULL;
 }
 
 /* ---- the lab */
@@ -70,8 +87,8 @@ static void open_lab(struct lab *lab, bool archive, bool ring, uint32_t workers)
 
 static void close_lab(struct lab *lab)
 {
-    atomic_store(&slow_every, 0);
     CHECK_OK(savepoint_close(lab->session, NULL));
+    atomic_store(&slow_every, 0);
     for (unsigned i = 0; i < TAKES; i++) {
         free(lab->models[i]);
     }
@@ -191,6 +208,29 @@ CHECK_TEST(examine, helps_who_waits_for_room)
     CHECK(statistics.staging_waits > 0);
     CHECK(statistics.pages_helped > 0);
     close_lab(&lab);
+}
+
+/* What close waits for is helped with too; where there is no second worker it is not. */
+static unsigned close_threads(unsigned threads_left)
+{
+    struct lab lab;
+    atomic_store(&threads_to_start, threads_left);
+    open_lab(&lab, true, false, 4);
+    atomic_store(&threads_to_start, UINT_MAX);
+    atomic_store(&comparing_threads, 0);
+    CHECK_OK(savepoint_take(lab.session, NULL, NULL, NULL));
+    close_lab(&lab);
+    return atomic_load(&comparing_threads);
+}
+
+CHECK_TEST(examine, helps_who_closes)
+{
+    CHECK_EQ(close_threads(UINT_MAX), 2);
+}
+
+CHECK_TEST(examine, without_a_thread_for_it)
+{
+    CHECK_EQ(close_threads(2), 1);
 }
 
 /* ---- cancelled meanwhile */

@@ -1,9 +1,12 @@
 /* test_live_fails.c - LIVE snapshots without the memory or the room that they want: nothing is lost */
 #define _DEFAULT_SOURCE
 #include <errno.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 #include "fault.h"
 #include "live_world.h"
+#include "session/staging.h"
 
 enum { PAGES = 256, LATER = 40 };
 
@@ -25,6 +28,65 @@ CHECK_TEST(live_fails, a_small_budget_of_memory)
         CHECK(live_statistics(&world).live_pages_precopied <= budgets[i] / PAGE_BYTES * 3 * 3 || i == 2);
         live_close(&world);
     }
+}
+
+enum { ROOM = 2048 }; /* pages of the budget */
+enum { AT_REST, WANTED, PLACING, STAGED };
+static atomic_int
+    moment; /* WANTED: the worker is to wait where it has found room for its copies, and not counted them */
+
+void __real_svp_vm_prefer_large_pages(uintptr_t address, size_t bytes);
+void __wrap_svp_vm_prefer_large_pages(uintptr_t address, size_t bytes);
+void __wrap_svp_vm_prefer_large_pages(uintptr_t address, size_t bytes)
+{
+    int wanted = WANTED;
+    if (atomic_compare_exchange_strong(&moment, &wanted, PLACING)) {
+        while (atomic_load(&moment) == PLACING) {
+            usleep(100);
+        }
+    }
+    __real_svp_vm_prefer_large_pages(address, bytes);
+}
+
+/* A third of the budget is staged, and what is next has not asked for room: now the copies are counted. */
+struct svp_chunk *__real_svp_staging_chunk(struct savepoint *session, struct svp_take *take);
+struct svp_chunk *__wrap_svp_staging_chunk(struct savepoint *session, struct svp_take *take);
+struct svp_chunk *__wrap_svp_staging_chunk(struct savepoint *session, struct svp_take *take)
+{
+    static unsigned chunks;
+    struct savepoint_statistics statistics = { .size = sizeof statistics };
+    chunks = atomic_load(&moment) == PLACING ? chunks + 1 : 0;
+    if (chunks > ROOM / 3 / SVP_CHUNK_PAGES) {
+        atomic_store(&moment, STAGED);
+        while (statistics.staging_bytes_max < ROOM * (uint64_t)PAGE_BYTES) {
+            usleep(100);
+            CHECK_OK(savepoint_read_statistics(session, &statistics, NULL));
+        }
+    }
+    return __real_svp_staging_chunk(session, take);
+}
+
+/* The room that a take counted on is gone in the middle of it: the encoder, asleep until then, has to make some. */
+CHECK_TEST(live_fails, copies_take_the_room_of_a_take)
+{
+    struct world world;
+    struct savepoint_take_options ring = SAVEPOINT_TAKE_OPTIONS_INIT;
+    const struct live_options options = { .staging_bytes = ROOM * PAGE_BYTES, .ring_bytes = 64 << 20 };
+    live_open(&world, "room.svp", 2 * ROOM, &options);
+    world_take(&world, SAVEPOINT_SYNC);
+    live_fill(&world, 0, 2 * ROOM);
+    ring.history = SAVEPOINT_RING;
+    atomic_store(&moment, live_copies(&world) ? WANTED : AT_REST);
+    CHECK_OK(live_begin(&world, 1, SAVEPOINT_LIVE_ACCEPT));
+    while (atomic_load(&moment) == WANTED) {
+        usleep(100);
+    }
+    CHECK_OK(savepoint_take(world.session, NULL, &ring, NULL));
+    CHECK_EQ(atomic_load(&moment), live_copies(&world) ? STAGED : AT_REST);
+    CHECK_OK(savepoint_wait(world.session, 0, NULL, NULL));
+    live_wait_wanted(&world);
+    live_end(&world);
+    live_close(&world);
 }
 
 /* What a long stop could copy is more than there is. */
