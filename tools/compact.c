@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "archive.h"
 #include "fail.h"
 #include "json.h"
 #include "number.h"
@@ -167,6 +168,17 @@ static void json_result(const struct compact *compact, const struct savepoint_co
     json_end_line(&json);
 }
 
+/* The file as it is now: one that was replaced has no such tail any more. */
+static void report_tail(const struct compact *compact, const char *path)
+{
+    struct archive archive = { .tool = compact->tool, .path = path };
+    if (savepoint_archive_open(&archive.reader, path, NULL) == SAVEPOINT_OK) {
+        savepoint_archive_describe(archive.reader, &archive.info);
+        archive_report_tail(&archive);
+        archive_close(&archive);
+    }
+}
+
 static int compact_archive(struct compact *compact, const char *path)
 {
     struct savepoint_compact_result result = { 0 };
@@ -186,6 +198,7 @@ static int compact_archive(struct compact *compact, const char *path)
     } else if (!compact->tool->quiet) {
         print_result(compact, &result);
     }
+    report_tail(compact, path);
     return TOOL_DONE;
 }
 

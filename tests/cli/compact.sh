@@ -133,8 +133,16 @@ for words in '--dry-run' ''; do
     # shellcheck disable=SC2086 # none or one word
     run 0 compact $words begun.svp
     has out '^nothing to remove'
+    has err 'the last .* \(from offset 0\) are a torn tail'
     cmp -s begun.svp before.svp || fail "compact $words changed an archive that holds nothing"
 done
+run 0 compact -q begun.svp
+silent err
+# A tail behind snapshots is cut off and kept beside the archive: there is none to tell of any more.
+make torn
+run 0 compact torn.svp
+silent err
+compgen -G 'torn.svp.torn-*' >/dev/null || fail "the tail is not saved"
 mkfifo hold.in
 "$maker" hold.svp hold <hold.in >hold.out &
 holder=$!
