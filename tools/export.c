@@ -30,8 +30,9 @@ static const char help[] =
     "       savepoint export [OPTIONS] ARCHIVE SNAPSHOT [REGION] --output FILE\n"
     "\n"
     "Writes the memory of regions as it was in SNAPSHOT; every page is verified. A file appears\n"
-    "whole or not at all. Excluded pages are zeros. Where damage stops it the files before stay;\n"
-    "where anything else does, such as a full disk, all that it made is removed again.\n"
+    "whole or not at all. Excluded pages are zeros. Where a file cannot be written, as on a full disk,\n"
+    "all that it made is removed again; where damage, a read that fails, or Ctrl-C stops it, the\n"
+    "files before stay.\n"
     "\n"
     "Options:\n"
     "  -o, --directory DIRECTORY   write DIRECTORY/NAME.bin for each region; made where missing\n"
@@ -42,12 +43,13 @@ static const char help[] =
     "      --color WHEN            auto, always, or never\n"
     "  -h, --help                  this text\n";
 
-enum { CHUNK_BYTES = 1 << 20, FILE_NAME_BYTES = 200 };
+enum { CHUNK_BYTES = 1 << 20 };
 
 struct item {
     const struct savepoint_region *region;
     char *path;     /* NULL: the standard output */
     bool was_there; /* and is replaced */
+    struct outfile_mark mark;
 };
 
 struct export
@@ -60,7 +62,7 @@ struct export
     struct item *items;
     size_t item_count;
     const char *directory, *output;
-    bool force, json, made_directory;
+    bool force, json, made_directory, write_failed;
     struct progress progress;
     uint64_t done_bytes, total_bytes;
     char *chunk;
@@ -94,24 +96,6 @@ static int select_regions(struct export *export, int name_count, char **names)
     return code;
 }
 
-/* A name that is one harmless file name on any system, whatever the region is called. */
-static void file_name(char out[FILE_NAME_BYTES], const char *region)
-{
-    size_t used = 0;
-    for (; used < FILE_NAME_BYTES - 1 && region[used] != '\0'; used++) {
-        unsigned char byte = (unsigned char)region[used];
-        bool harmless = byte < 0x80 && (isalnum(byte) || strchr("-_+=,.", byte) != NULL);
-        out[used] = harmless ? (char)byte : '_';
-    }
-    if (used == 0) {
-        out[used++] = '_';
-    }
-    out[used] = '\0';
-    if (out[0] == '.' || out[0] == '-') {
-        out[0] = '_';
-    }
-}
-
 static bool same_ignoring_case(const char *left, const char *right)
 {
     while (*left != '\0' && tolower((unsigned char)*left) == tolower((unsigned char)*right)) {
@@ -135,9 +119,9 @@ static bool is_taken(const struct export *export, const char *path, size_t item_
 static void name_files(struct export *export)
 {
     for (size_t i = 0; i < export->item_count; i++) {
-        char stem[FILE_NAME_BYTES];
-        char name[FILE_NAME_BYTES + 32];
-        file_name(stem, export->items[i].region->name);
+        char stem[TEXT_FILE_NAME_BYTES];
+        char name[TEXT_FILE_NAME_BYTES + 32];
+        text_file_name(stem, export->items[i].region->name);
         snprintf(name, sizeof name, "%s.bin", stem);
         char *path = outfile_join(export->directory, name);
         for (unsigned number = 2; is_taken(export, path, i); number++) {
@@ -149,8 +133,9 @@ static void name_files(struct export *export)
     }
 }
 
-static int fail_to_write(const struct export *export, const char *path, int os_code)
+static int fail_to_write(struct export *export, const char *path, int os_code)
 {
+    export->write_failed = true;
     if (os_code == EEXIST) {
         fail_warn(export->tool, path, "is there already; --force replaces it");
         return TOOL_USAGE;
@@ -227,7 +212,7 @@ copy_region(struct export *export, const struct savepoint_region *region, struct
     return TOOL_GO_ON;
 }
 
-static int export_item(struct export *export, const struct item *item)
+static int export_item(struct export *export, struct item *item)
 {
     struct outfile file;
     if (item->path == NULL) {
@@ -243,6 +228,7 @@ static int export_item(struct export *export, const struct item *item)
         outfile_discard(&file);
         return code;
     }
+    item->mark = outfile_mark(&file);
     os_code = outfile_commit(&file, export->force);
     return os_code == 0 ? TOOL_GO_ON : fail_to_write(export, item->path, os_code);
 }
@@ -257,23 +243,23 @@ static void json_written(const struct item *item)
     json_end_line(&json);
 }
 
-/* Some of the regions are no export, and on a full disk their files are in the way. What was replaced is gone, and its
- * new file whole: it stays. Returns how many of the items written do, which are the first then. */
+/* On a full disk the files of some regions are in the way of who tries again. What was replaced is gone, and its new
+ * file whole: it stays. Returns how many of the items written do, which are the first then. */
 static size_t take_back(struct export *export, size_t written)
 {
-    size_t kept = 0;
+    size_t kept = 0, removed = 0;
     for (size_t i = 0; i < written; i++) {
         struct item item = export->items[i];
         if (item.was_there) {
             export->items[i] = export->items[kept];
             export->items[kept++] = item;
-        } else {
-            outfile_remove(item.path);
+        } else if (outfile_take_back(item.path, &item.mark)) {
+            removed++;
         }
     }
-    if (kept < written) {
-        fail_warn(export->tool, export->directory, "removed again what had been written before: %zu file%s",
-                  written - kept, written - kept == 1 ? "" : "s");
+    if (removed > 0) {
+        fail_warn(export->tool, export->directory, "removed again what had been written before: %zu file%s", removed,
+                  removed == 1 ? "" : "s");
     }
     return kept;
 }
@@ -320,7 +306,7 @@ static int export_all(struct export *export)
     }
     progress_clear(&export->progress);
     free(export->chunk);
-    if (code != TOOL_GO_ON && code != TOOL_DAMAGED) {
+    if (export->write_failed) { /* of an archive that cannot be read on, what was read may be all that there is */
         written = take_back(export, written);
     }
     print_written(export, written);

@@ -133,7 +133,7 @@ static int sync_directory_of(const char *path)
     int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     free(directory);
     if (descriptor < 0) {
-        return errno;
+        return errno == EACCES ? 0 : errno; /* one that may be written and not read is good, and cannot be synced */
     }
     /* Some file systems cannot sync a directory and say EINVAL; there is nothing more to do there. */
     int code = fsync(descriptor) == 0 || errno == EINVAL ? 0 : errno;
@@ -148,6 +148,7 @@ int outfile_commit(struct outfile *file, bool force)
         code = errno;
     }
     file->descriptor = -1;
+    bool was_free = !force || outfile_check(file->path, false) == 0;
     if (code == 0 && force) {
         code = rename(file->temporary, file->path) == 0 ? 0 : errno;
     } else if (code == 0) {
@@ -158,8 +159,28 @@ int outfile_commit(struct outfile *file, bool force)
         return code;
     }
     code = sync_directory_of(file->path);
+    if (code != 0 && was_free) {
+        unlink(file->path);
+    }
     release(file);
     return code;
+}
+
+struct outfile_mark outfile_mark(const struct outfile *file)
+{
+    struct stat info;
+    if (fstat(file->descriptor, &info) != 0) {
+        return (struct outfile_mark){ false, 0, 0 };
+    }
+    return (struct outfile_mark){ true, (uint64_t)info.st_dev, (uint64_t)info.st_ino };
+}
+
+bool outfile_take_back(const char *path, const struct outfile_mark *mark)
+{
+    struct stat info;
+    bool same = mark->known && lstat(path, &info) == 0 && (uint64_t)info.st_dev == mark->device &&
+                (uint64_t)info.st_ino == mark->number;
+    return same && unlink(path) == 0;
 }
 
 void outfile_remove(const char *path)

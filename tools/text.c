@@ -318,3 +318,21 @@ int text_is_nearer(unsigned *best, const char *word, const char *candidate)
     *best = distance;
     return 1;
 }
+
+char *text_file_name(char out[TEXT_FILE_NAME_BYTES], const char *name)
+{
+    size_t used = 0;
+    for (; used < TEXT_FILE_NAME_BYTES - 1 && name[used] != '\0'; used++) {
+        unsigned char byte = (unsigned char)name[used];
+        bool harmless = byte < 0x80 && (isalnum(byte) || strchr("-_+=,.", byte) != NULL);
+        out[used] = harmless ? (char)byte : '_';
+    }
+    if (used == 0) {
+        out[used++] = '_';
+    }
+    out[used] = '\0';
+    if (out[0] == '.' || out[0] == '-') {
+        out[0] = '_';
+    }
+    return out;
+}

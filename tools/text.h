@@ -12,6 +12,7 @@
 #define TEXT_ESCAPED_BYTES (4 * sizeof(((struct savepoint_error *)0)->message) + 1)
 #define TEXT_SHORT_BYTES 40 /* holds a size, a time, or a duration */
 #define TEXT_SHORT_ID_DIGITS 8
+#define TEXT_FILE_NAME_BYTES 200
 
 /* Reads one character of UTF-8. Returns its length and sets *code_point, or 0 where the bytes are not
  * well-formed: then one byte should be skipped. */
@@ -36,6 +37,9 @@ int text_columns(const char *text);
 /* Prints at most `columns` columns of `text`, the last one being an ellipsis where something was cut. Returns the
  * columns printed. */
 int text_print_cut(FILE *stream, const char *text, int columns);
+
+/* A name that is one harmless file name on any system, whatever `name` is. */
+char *text_file_name(char out[TEXT_FILE_NAME_BYTES], const char *name);
 
 /* "17 B", "4.0 KiB", "213 MiB": three digits or so. */
 char *text_size(char out[TEXT_SHORT_BYTES], uint64_t bytes);

@@ -113,4 +113,80 @@ END
     cmp small/dump/_._world.bin <(page w 2) || fail "replaced, but not whole"
     umount small
 fi
+
+# with_fault CODE DIRECTORY STRACE_OPTION...: an export of four regions with a system call that goes wrong
+with_fault() {
+    local expected=$1 directory=$2 code=0
+    shift 2
+    ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -f -qq -o calls "$@" \
+        "$tool" export two_regions.svp HEAD -o "$directory" >out 2>err </dev/null || code=$?
+    [ "$code" = "$expected" ] || fail "$*: exit code $code, expected $expected; stderr: $(cat err)"
+}
+
+if ! ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 strace -f -qq -o calls -e trace=pread64 -P "$work/two_regions.svp" \
+    "$tool" export -q two_regions.svp HEAD -o whole || [ ! -s calls ]; then
+    echo "left out: what needs strace"
+    finish
+    exit 0
+fi
+reads=$(wc -l <calls)
+
+# A sector that cannot be read, however often it is tried. The last read is one of the last region: three files are
+# whole, and stay.
+with_fault 3 unread -P "$work/two_regions.svp" -e trace=pread64 -e "inject=pread64:error=EIO:when=$reads+"
+shows out <<'END'
+REGION SIZE FILE
+../world SIZE unread/_._world.bin
+.._world SIZE unread/_._world-2.bin
+__/world SIZE unread/___world.bin
+END
+has err 'Input/output error'
+lacks err 'removed again'
+[ "$(cd unread && echo *)" = '_._world-2.bin _._world.bin ___world.bin' ] || fail "after a read that fails: $(ls -A unread)"
+cmp unread/_._world.bin <(page w 2) || fail "not whole"
+
+# The first read that fails is one of the first region: no file, and no folder.
+for ((at = reads; at > 0; at--)); do
+    rm -rf unread
+    with_fault 3 unread -P "$work/two_regions.svp" -e trace=pread64 -e "inject=pread64:error=EIO:when=$at+"
+    [ -e unread ] || break
+done
+if ((at == 0)) || ((at == reads)); then
+    fail "of $reads reads, number $at is the one before the first file"
+fi
+silent out
+
+# Ctrl-C while the first of four files is synced: it is whole, and stays.
+with_fault 130 stopped -e inject=fsync:signal=INT:when=1
+has out ' stopped/_\._world\.bin$'
+silent err
+[ "$(ls -A stopped)" = _._world.bin ] || fail "after Ctrl-C: $(ls -A stopped)"
+cmp stopped/_._world.bin <(page w 2) || fail "not whole"
+
+# A folder that cannot be synced: the file in it goes, and the one before; a folder that cannot be read is good.
+with_fault 3 unsynced -e inject=fsync:error=EIO:when=2
+silent out
+[ ! -e unsynced ] || fail "left behind: $(find unsynced)"
+with_fault 3 unsynced -e inject=fsync:error=EIO:when=4
+has err ': removed again what had been written before: 1 file$'
+[ ! -e unsynced ] || fail "left behind: $(find unsynced)"
+mkdir closed
+with_fault 0 closed -P closed -e trace=openat -e inject=openat:error=EACCES
+[ "$(find closed -name '*.bin' | wc -l)" = 4 ] || fail "in a folder that cannot be read: $(ls -A closed)"
+
+# What somebody else has put in the place of a file is not taken away.
+echo theirs >theirs
+(
+    with_fault 3 taken -e inject=fsync:error=EIO:delay_enter=1000000:when=3
+    exit "$failures"
+) &
+exporter=$!
+for ((turn = 0; turn < 1000; turn++)); do
+    [ ! -e taken/_._world.bin ] || break
+    sleep 0.01
+done
+mv theirs taken/_._world.bin
+wait "$exporter" || failures=$((failures + 1))
+lacks err 'removed again'
+[ "$(cat taken/*)" = theirs ] || fail "a file of somebody else is gone"
 finish
