@@ -25,12 +25,31 @@ mkdir "$folder/zig"
 tar -xzf "$folder"/*.tgz -C "$folder/zig" --strip-components=1
 chmod +x "$folder/zig/zig"
 
-# wrapper NAME ARGUMENTS: one program of the toolchain; no shell that calls it needs to know of the cache
+# wrapper NAME ARGUMENTS: one program of the toolchain; no shell that calls it needs to know of the cache. The linker
+# crashes on about a third of the orders that object files can come in (seen with the tool's 66): then another one is
+# tried, the first of them last.
 wrapper() {
     cat >"$folder/$1" <<END_OF_FILE
-#!/bin/sh
+#!/bin/bash
 export ZIG_GLOBAL_CACHE_DIR='$folder/cache' ZIG_LOCAL_CACHE_DIR='$folder/cache'
-exec '$folder/zig/zig' $2 "\$@"
+crashed=139
+for attempt in 1 2 3 4 5 6 7 8; do
+    status=0
+    '$folder/zig/zig' $2 "\$@" || status=\$?
+    [[ \$status -eq \$crashed && " \$* " != *" -c "* ]] || exit \$status
+    echo "zig: the linker crashed, attempt \$attempt" >&2
+    for argument; do
+        shift
+        if [[ \$argument == *.o && -z \${first:-} ]]; then
+            first=\$argument
+        else
+            set -- "\$@" "\$argument"
+        fi
+    done
+    set -- "\$@" \${first:+"\$first"}
+    first=
+done
+exit \$crashed
 END_OF_FILE
     chmod +x "$folder/$1"
 }
