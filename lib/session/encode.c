@@ -273,7 +273,8 @@ void svp_encode_note(struct svp_encoder *encoder, const struct svp_chunk *chunk,
     encoder->counts.compared_in_vain += unarmed && !changed;
 }
 
-void svp_encode_expect(const struct svp_chunk *chunk, uint32_t i)
+/* Page i of the chunk, if it has one, is encoded next. */
+static void expect(const struct svp_chunk *chunk, uint32_t i)
 {
     if (i < chunk->count) {
         svp_expect(&chunk->region->states[chunk->pages[i]], 1);
@@ -308,7 +309,7 @@ svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struc
         status = svp_encode_region(session, chunk->region, error);
     }
     for (uint32_t i = 0; status == SAVEPOINT_OK && i < chunk->count; i++) {
-        svp_encode_expect(chunk, i + 1);
+        expect(chunk, i + 1);
         const uint64_t unchanged = session->encoder.counts.unchanged;
         bool rebased = ((chunk->rebased & ~chunk->no_base) >> i & 1) != 0;
         status = rebased ? encode_rebased(session, chunk, i, error) : encode_page(session, chunk, i, error);

@@ -14,8 +14,6 @@ void svp_encode_expect_shadows(const struct savepoint *session, const struct svp
 /* Of an examined chunk. */
 enum savepoint_status
 svp_encode_chunk(struct savepoint *session, const struct svp_chunk *chunk, struct savepoint_error *error);
-/* Page i of a chunk, if it has one, is about to be encoded. */
-void svp_encode_expect(const struct svp_chunk *chunk, uint32_t i);
 /* Page i of a chunk was compared: for what is learned of hot pages. */
 void svp_encode_note(struct svp_encoder *encoder, const struct svp_chunk *chunk, uint32_t i, bool changed);
 enum savepoint_status svp_encode_flush(struct savepoint *session, struct savepoint_error *error);

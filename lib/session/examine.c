@@ -103,7 +103,7 @@ static void want_worker(struct svp_examiner *examiner, const struct svp_take *ta
     }
 }
 
-void svp_examine_last(struct savepoint *session)
+void svp_examine_hurry(struct savepoint *session)
 {
     session->examiner.waiting++;
     want_worker(&session->examiner, session->next_take);
@@ -111,7 +111,7 @@ void svp_examine_last(struct savepoint *session)
 
 void svp_examine_wait(struct savepoint *session)
 {
-    svp_examine_last(session);
+    svp_examine_hurry(session);
     svp_condition_wait(session->changed, session->mutex);
     session->examiner.waiting--;
 }

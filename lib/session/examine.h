@@ -19,10 +19,10 @@ void svp_examine_start(struct savepoint *session);
 /* Once the encoder has ended. */
 void svp_examine_stop(struct savepoint *session);
 
-/* Caller, with the mutex held, which is let go meanwhile: waits for takes until something has changed. */
+/* Caller, with the mutex held: it waits for takes from now on, until the session ends. */
+void svp_examine_hurry(struct savepoint *session);
+/* The same until something has changed: the mutex is let go meanwhile. */
 void svp_examine_wait(struct savepoint *session);
-/* Caller, with the mutex held: it will wait until the session has ended. */
-void svp_examine_last(struct savepoint *session);
 
 /* Encoder: the worker may begin with the take's chunks. */
 void svp_examine_begin(struct savepoint *session, struct svp_take *take);

@@ -205,7 +205,7 @@ static void stop(struct savepoint *session)
 {
     svp_mutex_lock(session->mutex);
     session->stopping = true;
-    svp_examine_last(session);
+    svp_examine_hurry(session);
     svp_condition_wake_all(session->changed);
     svp_condition_wake_all(session->to_write);
     svp_mutex_unlock(session->mutex);
@@ -250,7 +250,7 @@ enum savepoint_status savepoint_open(struct savepoint **session, const char *pat
     }
     opened->process = svp_host_process();
     opened->append.source.file = (struct svp_file)SVP_FILE_NONE;
-    enum savepoint_status status = svp_session_read_options(opened, options, error);
+    enum savepoint_status status = svp_settings_read(opened, options, error);
     status = status == SAVEPOINT_OK ? allocate(opened, error) : status;
     status = status == SAVEPOINT_OK ? register_fork(opened, error) : status;
     status = status == SAVEPOINT_OK ? open_histories(opened, path, error) : status;

@@ -20,8 +20,8 @@ static uint32_t default_workers(void)
     return cores < WORKERS_DEFAULT_MAX ? cores : WORKERS_DEFAULT_MAX;
 }
 
-enum savepoint_status svp_session_read_options(struct savepoint *session, const struct savepoint_options *options,
-                                               struct savepoint_error *error)
+enum savepoint_status
+svp_settings_read(struct savepoint *session, const struct savepoint_options *options, struct savepoint_error *error)
 {
     struct savepoint_options *own = &session->options;
     *own = (struct savepoint_options)SAVEPOINT_OPTIONS_INIT;

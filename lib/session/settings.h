@@ -5,7 +5,7 @@
 #include "session/session.h"
 
 /* INVALID, or NO_BACKEND: there is no write-watch of that name. */
-enum savepoint_status svp_session_read_options(struct savepoint *session, const struct savepoint_options *options,
-                                               struct savepoint_error *error);
+enum savepoint_status
+svp_settings_read(struct savepoint *session, const struct savepoint_options *options, struct savepoint_error *error);
 
 #endif

@@ -32,8 +32,8 @@ CHECK_TEST(live_fails, a_small_budget_of_memory)
 
 enum { ROOM = 2048 }; /* pages of the budget */
 enum { AT_REST, WANTED, PLACING, STAGED };
-static atomic_int
-    moment; /* WANTED: the worker is to wait where it has found room for its copies, and not counted them */
+/* WANTED: the worker is to wait where it has found room for its copies, and not counted them. */
+static atomic_int moment;
 
 void __real_svp_vm_prefer_large_pages(uintptr_t address, size_t bytes);
 void __wrap_svp_vm_prefer_large_pages(uintptr_t address, size_t bytes);
