@@ -168,7 +168,7 @@ static void json_result(const struct compact *compact, const struct savepoint_co
     json_end_line(&json);
 }
 
-/* The file as it is now: one that was replaced has no such tail any more. */
+/* Before it is saved and cut off. */
 static void report_tail(const struct compact *compact, const char *path)
 {
     struct archive archive = { .tool = compact->tool, .path = path };
@@ -187,6 +187,7 @@ static int compact_archive(struct compact *compact, const char *path)
     compact->options.report_user = compact;
     compact->options.progress = progress_step;
     compact->options.progress_user = &compact->progress;
+    report_tail(compact, path);
     progress_open(&compact->progress, compact->tool);
     enum savepoint_status status = savepoint_archive_compact(path, &result, &compact->options, &error);
     progress_clear(&compact->progress);
@@ -198,7 +199,6 @@ static int compact_archive(struct compact *compact, const char *path)
     } else if (!compact->tool->quiet) {
         print_result(compact, &result);
     }
-    report_tail(compact, path);
     return TOOL_DONE;
 }
 

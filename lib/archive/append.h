@@ -34,6 +34,12 @@ struct svp_append {                      /* one thread at a time */
     struct svp_buffer body;  /* for callers to build a body in */
 };
 
+enum svp_append_mode {
+    SVP_APPEND_CREATE,   /* where there is no file */
+    SVP_APPEND_EXISTING, /* one in which no transaction is whole is begun anew */
+    SVP_APPEND_HISTORY,  /* such a one is left as it is: NOT_AN_ARCHIVE */
+};
+
 /* Opens an archive for writing: creates, locks, mends the tail (saves and cuts a torn one, seals an unsealed one).
  * `repair` tells what was done. On failure there is no new file. LOCKED, CORRUPT, NOT_AN_ARCHIVE, UNSUPPORTED, IO,
  * NO_SPACE, NO_MEMORY. */
@@ -42,7 +48,7 @@ struct svp_repair {
     bool torn_cut, resealed;
 };
 enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repair *repair, const char *path,
-                                      bool must_exist, struct savepoint_error *error);
+                                      enum svp_append_mode mode, struct savepoint_error *error);
 /* Syncs what was committed unsynced, and seals it. */
 enum savepoint_status svp_append_close(struct svp_append *append, struct savepoint_error *error);
 /* Once it is closed: a file that was created, and nothing came into, is gone. */

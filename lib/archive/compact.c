@@ -174,7 +174,7 @@ static enum savepoint_status write_new(struct compact *compact, uint64_t *bytes)
     struct svp_repair repair;
     struct svp_verify_pace pace = pace_of(compact);
     svp_file_remove(compact->new_path); /* of a compaction that was killed: only who has the lock writes this file */
-    enum savepoint_status status = svp_append_open(new, &repair, compact->new_path, false, compact->error);
+    enum savepoint_status status = svp_append_open(new, &repair, compact->new_path, SVP_APPEND_CREATE, compact->error);
     if (status != SAVEPOINT_OK) {
         return status;
     }
@@ -227,7 +227,8 @@ static enum savepoint_status hand_over(struct compact *compact)
     struct svp_compact *call = compact->call;
     struct svp_repair repair;
     const struct svp_line *standing = svp_lineage_at(&compact->lineage, call->standing);
-    enum savepoint_status status = svp_append_open(&call->new, &repair, compact->new_path, true, compact->error);
+    enum savepoint_status status =
+        svp_append_open(&call->new, &repair, compact->new_path, SVP_APPEND_EXISTING, compact->error);
     return status == SAVEPOINT_OK ? call->ready(call->user, standing != NULL ? standing->target : 0, compact->error)
                                   : status;
 }
@@ -367,7 +368,7 @@ savepoint_archive_compact(const char *path, struct savepoint_compact_result *res
     call.path = resolved;
     status = status == SAVEPOINT_OK && writes ? holds_any(&writes, call.path, error) : status;
     if (status == SAVEPOINT_OK && writes) {
-        status = svp_append_open(&old, &repair, call.path, true, error);
+        status = svp_append_open(&old, &repair, call.path, SVP_APPEND_HISTORY, error);
         call.old = status == SAVEPOINT_OK ? &old : NULL;
     }
     status = status == SAVEPOINT_OK ? svp_compact(&call, error) : status;

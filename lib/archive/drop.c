@@ -95,7 +95,7 @@ savepoint_archive_drop(const char *path, const struct savepoint_id *ids, size_t 
     if (tombstones == NULL) {
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "drop", "%s: no memory", path);
     }
-    enum savepoint_status status = svp_append_open(&append, &repair, path, true, error);
+    enum savepoint_status status = svp_append_open(&append, &repair, path, SVP_APPEND_HISTORY, error);
     if (status == SAVEPOINT_OK) {
         status = prepare_all(&append, tombstones, ids, count, error);
         status = status == SAVEPOINT_OK ? write_all(&append, tombstones, count, error) : status;

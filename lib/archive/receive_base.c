@@ -254,7 +254,7 @@ enum savepoint_status svp_receive_open(struct svp_receive *receive, const char *
 {
     struct svp_repair repair;
     struct svp_append *append = &receive->append;
-    enum savepoint_status status = svp_append_open(append, &repair, path, false, receive->error);
+    enum savepoint_status status = svp_append_open(append, &repair, path, SVP_APPEND_CREATE, receive->error);
     if (status != SAVEPOINT_OK) {
         return status;
     }

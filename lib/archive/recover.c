@@ -16,10 +16,11 @@ enum { COPY_BYTES = 1 << 20, PATH_TRIES = 100 };
 
 static const char creator[] = "savepoint 0.1.0";
 
-static enum savepoint_status fail_open(const char *path, int code, bool must_exist, struct savepoint_error *error)
+static enum savepoint_status
+fail_open(const char *path, int code, enum svp_append_mode mode, struct savepoint_error *error)
 {
     const char *advice =
-        code == ENOENT && !must_exist
+        code == ENOENT && mode == SVP_APPEND_CREATE
             ? "the folder does not exist, or this is a link to nowhere: create the folder first"
         : code == ENOENT ? "there is no such archive"
         : code == EISDIR ? "this is a directory: name a file in it"
@@ -251,15 +252,16 @@ void svp_append_forget(const struct svp_append *append, const char *path)
 }
 
 enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repair *repair, const char *path,
-                                      bool must_exist, struct savepoint_error *error)
+                                      enum svp_append_mode mode, struct savepoint_error *error)
 {
     struct svp_file file = SVP_FILE_NONE;
     struct svp_log log;
     *append = (struct svp_append){ .source = { .file = SVP_FILE_NONE } };
     *repair = (struct svp_repair){ 0 };
-    int code = svp_file_open(&file, path, must_exist ? SVP_FILE_WRITE : SVP_FILE_CREATE, &append->created);
+    int code =
+        svp_file_open(&file, path, mode == SVP_APPEND_CREATE ? SVP_FILE_CREATE : SVP_FILE_WRITE, &append->created);
     if (code != 0) {
-        return fail_open(path, code, must_exist, error);
+        return fail_open(path, code, mode, error);
     }
     enum savepoint_status status = svp_source_open(&append->source, file, path, error);
     if (status == SAVEPOINT_OK) {
@@ -267,6 +269,10 @@ enum savepoint_status svp_append_open(struct svp_append *append, struct svp_repa
     }
     if (status == SAVEPOINT_OK) {
         status = svp_log_open(&log, &append->source, error);
+    }
+    if (status == SAVEPOINT_OK && mode == SVP_APPEND_HISTORY && !log.has_end) {
+        status = svp_status_fail(error, SAVEPOINT_NOT_AN_ARCHIVE, "open",
+                                 "%s: no snapshot was ever completed in it: there is nothing to change", path);
     }
     if (status == SAVEPOINT_OK) {
         status = adopt_log(append, &log, repair, error);

@@ -166,7 +166,7 @@ savepoint_archive_set_ref(const char *path, const struct savepoint_ref *ref, str
         return svp_status_fail(error, SAVEPOINT_INVALID, "set reference", "path and ref must not be NULL");
     }
     enum savepoint_status status = check_ref(ref, error);
-    status = status == SAVEPOINT_OK ? svp_append_open(&append, &repair, path, true, error) : status;
+    status = status == SAVEPOINT_OK ? svp_append_open(&append, &repair, path, SVP_APPEND_HISTORY, error) : status;
     if (status != SAVEPOINT_OK) {
         return status;
     }

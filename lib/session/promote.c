@@ -288,7 +288,7 @@ promote_to(struct promotion *promotion, const char *path, struct savepoint_snaps
     if (code != 0) {
         return svp_status_os(promotion->error, code, "promote", "cannot register the fork handler");
     }
-    enum savepoint_status status = svp_append_open(append, &repair, path, false, promotion->error);
+    enum savepoint_status status = svp_append_open(append, &repair, path, SVP_APPEND_CREATE, promotion->error);
     if (status == SAVEPOINT_OK) {
         status = write_states(promotion, append->tail.end.newest_commit);
         if (status == SAVEPOINT_OK) {

@@ -121,8 +121,9 @@ static void note_repair(struct savepoint *session)
 
 static enum savepoint_status open_archive(struct savepoint *session, const char *path, struct savepoint_error *error)
 {
-    bool must_exist = (session->options.flags & SAVEPOINT_OPEN_MUST_EXIST) != 0;
-    enum savepoint_status status = svp_append_open(&session->append, &session->repair, path, must_exist, error);
+    const bool must_exist = (session->options.flags & SAVEPOINT_OPEN_MUST_EXIST) != 0;
+    const enum svp_append_mode mode = must_exist ? SVP_APPEND_EXISTING : SVP_APPEND_CREATE;
+    enum savepoint_status status = svp_append_open(&session->append, &session->repair, path, mode, error);
     if (status != SAVEPOINT_OK) {
         return status;
     }

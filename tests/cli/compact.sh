@@ -138,8 +138,10 @@ for words in '--dry-run' ''; do
 done
 run 0 compact -q begun.svp
 silent err
-# A tail behind snapshots is cut off and kept beside the archive: there is none to tell of any more.
+# A tail behind snapshots is told of, cut off, and kept beside the archive.
 make torn
+run 0 compact torn.svp
+has err 'the last .* are a torn tail'
 run 0 compact torn.svp
 silent err
 compgen -G 'torn.svp.torn-*' >/dev/null || fail "the tail is not saved"

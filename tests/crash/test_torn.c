@@ -135,6 +135,27 @@ CHECK_TEST(torn, a_hole_in_the_last_transaction)
     small_archive_free(&small);
 }
 
+/* A writer begins such a file anew; who only names or drops a snapshot has no business with it. */
+CHECK_TEST(torn, what_holds_no_snapshot_is_left_as_it_is)
+{
+    struct small_archive small;
+    const char *path = scratch_path("cut-birth.svp");
+    small_archive_make(&small, path, PAGES, NOISE_PAGES, 1);
+    struct savepoint_ref ref = { .kind = SAVEPOINT_REF_LABEL, .name = "x" };
+    ref.target = small.world.history.moments[0].id;
+    for (size_t length = 0; length < small.ends[0]; length += length < 2 ? 1 : 61) {
+        const struct bytes cut = { small.file.at, length };
+        file_write(path, cut.at, cut.count);
+        CHECK_STATUS(savepoint_archive_set_ref(path, &ref, NULL), SAVEPOINT_NOT_AN_ARCHIVE);
+        CHECK_STATUS(savepoint_archive_drop(path, &ref.target, 1, NULL), SAVEPOINT_NOT_AN_ARCHIVE);
+        check_file(path, cut, "cut within its first snapshot");
+        CHECK(!file_exists(scratch_path("cut-birth.svp.torn-0")));
+    }
+    file_write(path, small.file.at, small.ends[0]);
+    CHECK_OK(savepoint_archive_set_ref(path, &ref, NULL));
+    small_archive_free(&small);
+}
+
 static void expect_refusal(const char *path, struct bytes wanted, enum savepoint_status status)
 {
     struct savepoint *session = NULL;

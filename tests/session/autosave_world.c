@@ -184,7 +184,7 @@ void ref_write(const char *path, enum svp_ref_kind kind, const char *name, const
     struct svp_repair repair;
     struct svp_ref ref = { .kind = (uint16_t)kind };
     uint64_t offset = 0;
-    CHECK_OK(svp_append_open(&append, &repair, path, true, NULL));
+    CHECK_OK(svp_append_open(&append, &repair, path, SVP_APPEND_EXISTING, NULL));
     strcpy(ref.name, name);
     ref.previous = append.tail.end.newest_ref;
     if (target != NULL) {

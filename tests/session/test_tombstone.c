@@ -23,7 +23,7 @@ static void write_tombstone(const char *path, struct svp_tombstone tombstone, ui
 {
     struct svp_append append;
     struct svp_repair repair;
-    CHECK_OK(svp_append_open(&append, &repair, path, true, NULL));
+    CHECK_OK(svp_append_open(&append, &repair, path, SVP_APPEND_EXISTING, NULL));
     struct svp_end end = append.tail.end;
     tombstone.previous = end.newest_tombstone;
     CHECK_OK(svp_append_begin(&append, NULL));
