@@ -325,7 +325,8 @@ enum savepoint_status svp_compact_options(struct savepoint_compact_options *chos
     *chosen = (struct savepoint_compact_options)SAVEPOINT_COMPACT_OPTIONS_INIT;
     enum savepoint_status status = svp_options_copy(chosen, sizeof *chosen, given, "compact", error);
     if (status == SAVEPOINT_OK && (chosen->flags & ~known) != 0) {
-        status = svp_status_fail(error, SAVEPOINT_INVALID, "compact", "unknown flags");
+        status =
+            svp_status_fail(error, SAVEPOINT_INVALID, "compact", "flags %#x are not known", chosen->flags & ~known);
     }
     return status;
 }

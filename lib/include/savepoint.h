@@ -71,7 +71,7 @@ enum savepoint_status {
     SAVEPOINT_IO = -4,             /* a system call failed: see os_code */
     SAVEPOINT_NO_SPACE = -5,       /* the disk or a quota is full */
     SAVEPOINT_LOCKED = -6,         /* another writer has the archive open */
-    SAVEPOINT_NOT_AN_ARCHIVE = -7, /* not an archive, or cut before its first record was complete */
+    SAVEPOINT_NOT_AN_ARCHIVE = -7, /* not an archive; for readers also one in which no snapshot was ever completed */
     SAVEPOINT_UNSUPPORTED = -8,    /* a newer format, or a required feature this library lacks */
     SAVEPOINT_CORRUPT = -9,        /* bytes that were once written well have changed */
     SAVEPOINT_NOT_FOUND = -10,     /* no such snapshot, region, or entry */
@@ -207,11 +207,12 @@ struct savepoint_options {
 
 /* Opens the archive at `path` for writing, creating it (owner-only permissions) where it is missing.
  * Takes the writer lock; an unsealed tail of intact transactions is made durable; a torn tail is saved
- * beside the archive as PATH.torn-OFFSET and cut. An intact, sealed file is not changed. With `ring_bytes` the session
- * has a ring too; then `path` may be NULL: a ring alone, which ends with the session. A budget below the head of any
- * snapshot (some 160 bytes) is INVALID; one too small for a snapshot of this session fails its takes with LIMIT.
- * Errors: LOCKED (also for some milliseconds after a process that wrote it was killed, until the system has ended it),
- * NOT_AN_ARCHIVE, UNSUPPORTED, CORRUPT, IO, NO_SPACE, NO_BACKEND, NO_MEMORY, INVALID. */
+ * beside the archive as PATH.torn-OFFSET and cut, which SAVEPOINT_SESSION_TORN_CUT of the statistics tells (a file in
+ * which no snapshot was ever completed is all tail: it is begun anew). An intact, sealed file is not changed. With
+ * `ring_bytes` the session has a ring too; then `path` may be NULL: a ring alone, which ends with the session. A budget
+ * below the head of any snapshot (some 160 bytes) is INVALID; one too small for a snapshot of this session fails its
+ * takes with LIMIT. Errors: LOCKED (also for some milliseconds after a process that wrote it was killed, until the
+ * system has ended it), NOT_AN_ARCHIVE, UNSUPPORTED, CORRUPT, IO, NO_SPACE, NO_BACKEND, NO_MEMORY, INVALID. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_open(struct savepoint **session, const char *path, const struct savepoint_options *options,
                struct savepoint_error *error);
@@ -300,7 +301,8 @@ enum savepoint_durability {
 
 enum savepoint_history { SAVEPOINT_ARCHIVE = 1 /* the default, where there is one */, SAVEPOINT_RING = 2 };
 
-/* Metadata travels with a snapshot as (type, value) pairs. Types below 0x8000 are the library's. */
+/* Metadata travels with a snapshot as (type, value) pairs. Types below 0x8000 are the library's: of them a take is
+ * given a message and a thumbnail only (else INVALID). */
 struct savepoint_metadata {
     uint16_t type;
     const void *value;
@@ -412,17 +414,17 @@ savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_op
  * after it but not yet counted in the regions is done again after a resume. Takes a snapshot, as
  * savepoint_take() does, when the interval is over, and else (or with autosave off) returns OK at once. `ticket` (may
  * be NULL) is for savepoint_wait; 0 when nothing was taken. No file is touched on the calling thread, and it never
- * waits for the worker: while a take is in flight, what is due is put off (counted as late) to the first tick that
- * finds none, and an autosave may exceed `staging_bytes`, up to the size of all regions: where that is too much memory,
- * take the first, large snapshot with savepoint_take(), which keeps to the budget. A failure of an earlier autosave is
- * returned by the next tick, once; its pages go into the next take. So is that of a compaction, of which nothing is
- * lost. At the size cap LIMIT is returned whenever one is due and compacting would not help. After any failure
- * autosaving goes on an interval later.
- * A LIVE snapshot, of savepoint_take() or of the interval, is ended by the first tick that finds it prepared (that is
- * when it gets its ticket); one that was given up is told by the next, once: CANCELLED, or LIMIT by its policy. One
- * of savepoint_take() keeps to `staging_bytes` here too: where its last pages do not fit, the tick waits for the worker
- * as a take would. With mode LIVE the interval begins anew at that tick, and the one at which it is over begins the
- * next preparation. Errors: those of savepoint_take() and savepoint_wait(). */
+ * waits for the worker: while a take of the archive is in flight, or a compaction (takes of the ring are none), what is
+ * due is put off (counted as late) to the first tick that finds none, and an autosave may exceed `staging_bytes`, up to
+ * the size of all regions: where that is too much memory, take the first, large snapshot with savepoint_take(), which
+ * keeps to the budget. A failure of an earlier autosave is returned by the next tick, once; its pages go into the next
+ * take. So is that of a compaction, of which nothing is lost. At the size cap LIMIT is returned whenever one is due and
+ * compacting would not help. After any failure autosaving goes on an interval later. A LIVE snapshot, of
+ * savepoint_take() or of the interval, is ended by the first tick that finds it prepared (that is when it gets its
+ * ticket); one that was given up is told by the next, once: CANCELLED, or LIMIT by its policy. One of savepoint_take()
+ * keeps to `staging_bytes` here too: where its last pages do not fit, the tick waits for the worker as a take would.
+ * With mode LIVE the interval begins anew at that tick, and the one at which it is over begins the next preparation.
+ * Errors: those of savepoint_take() and savepoint_wait(). */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_tick(struct savepoint *session, uint64_t *ticket, struct savepoint_error *error);
 
@@ -583,7 +585,7 @@ struct savepoint_statistics {
     uint32_t flags;                   /* enum savepoint_session_flags */
     char backend[16];                 /* of the most recent region */
     uint64_t autosaves;               /* committed */
-    uint64_t autosaves_late;          /* put off because a take was in flight when they were due */
+    uint64_t autosaves_late;          /* put off because a take of the archive was in flight when they were due */
     uint64_t autosaves_dropped;       /* snapshots dropped by keep_last */
     uint64_t archive_bytes;           /* end of the newest transaction: what size_cap_bytes is compared with */
     uint64_t commit_ns_total;         /* from the beginning of each take to the end of its commit */

@@ -40,7 +40,7 @@ enum savepoint_status savepoint_autosave(struct savepoint *session, const struct
         status = svp_options_copy(&chosen, sizeof chosen, options, "autosave", error);
     }
     if (status == SAVEPOINT_OK && (chosen.flags & ~(uint32_t)SAVEPOINT_AUTOSAVE_NO_COMPACTION) != 0) {
-        status = svp_status_fail(error, SAVEPOINT_INVALID, "autosave", "unknown flags");
+        status = svp_status_fail(error, SAVEPOINT_INVALID, "autosave", "flags %#x are not known", chosen.flags);
     }
     if (status == SAVEPOINT_OK) {
         const struct savepoint_take_options take = take_options(&chosen);
@@ -82,7 +82,7 @@ void svp_autosave_note(struct savepoint *session, const struct svp_take *take)
 /* What the workers have left for this tick. */
 struct news {
     struct savepoint_error failure; /* status OK: none */
-    bool in_flight;
+    bool in_flight;                 /* something that waits for the disk: takes of the ring do not */
     bool capped;
     bool compaction_due;
     uint64_t archive_bytes;
@@ -94,7 +94,7 @@ static struct news read_news(struct savepoint *session)
     const uint64_t cap = options->size_cap_bytes;
     svp_mutex_lock(session->mutex);
     struct news news = { .failure = session->autosave_failure,
-                         .in_flight = session->first_take != NULL,
+                         .in_flight = svp_take_uses_disk(session),
                          .archive_bytes = session->statistics.archive_bytes };
     news.capped = cap != 0 && news.archive_bytes >= cap;
     news.compaction_due = session->has_archive && (options->flags & SAVEPOINT_AUTOSAVE_NO_COMPACTION) == 0 &&
@@ -115,7 +115,7 @@ static void put_off(struct savepoint *session)
     }
 }
 
-/* One is due and no take is in flight. Whatever comes of it, the next one is due an interval later. */
+/* One is due and nothing is in flight in the archive. Whatever comes of it, the next one is due an interval later. */
 static enum savepoint_status
 take_due(struct savepoint *session, uint64_t *ticket, const struct news *news, struct savepoint_error *error)
 {
@@ -141,8 +141,8 @@ static enum savepoint_status begin_compaction(struct savepoint *session, struct 
     return svp_compaction_begin(session, NULL, &options, true, error);
 }
 
-/* No take is in flight, nor being prepared. A compaction follows the autosave that is due, so that it does not keep it
- * waiting, unless it is what makes room for it. */
+/* Nothing is in flight in the archive, nor being prepared. A compaction follows the autosave that is due, so that it
+ * does not keep it waiting, unless it is what makes room for it. */
 static enum savepoint_status
 tick_idle(struct savepoint *session, uint64_t *ticket, bool due, const struct news *news, struct savepoint_error *error)
 {

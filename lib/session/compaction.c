@@ -85,7 +85,7 @@ static enum savepoint_status check_begin(const struct savepoint *session, struct
     }
     if (session->writer_poisoned) {
         return svp_status_fail(error, SAVEPOINT_POISONED, "compact",
-                               "%s: an earlier sync failed, so the end of the archive is in doubt",
+                               "%s: an earlier sync or cut of it failed, so the end of the archive is in doubt",
                                session->append.source.path);
     }
     return SAVEPOINT_OK;
@@ -166,8 +166,10 @@ bool svp_compaction_is_due(const struct savepoint *session, bool capped)
     const struct svp_compacting *compacting = &session->compacting;
     const uint64_t all = session->statistics.archive_bytes;
     const uint64_t dropped = compacting->dropped_bytes < all ? compacting->dropped_bytes : all;
-    const bool worth =
-        capped ? dropped > 0 && dropped >= all / GAIN_SHARE_MIN : dropped >= GAIN_BYTES_MIN && dropped > all - dropped;
+    /* A program that never runs for long must get an autosave in before it begins with this. */
+    const bool saved = session->statistics.autosaves > 0;
+    const bool worth = capped ? dropped > 0 && dropped >= all / GAIN_SHARE_MIN
+                              : saved && dropped >= GAIN_BYTES_MIN && dropped > all - dropped;
     return worth && session->statistics.compacting == 0 && !session->writer_poisoned && svp_file_renames_over_open() &&
            (compacting->failures == 0 || svp_host_monotonic_ns() >= compacting->retry_ns);
 }

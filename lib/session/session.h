@@ -315,7 +315,7 @@ struct savepoint {
 
     /* any thread */
     atomic_bool stop_wanted;               /* a tick has to end a LIVE snapshot, or to tell why there is none */
-    atomic_uint busy;                      /* takes in flight, and being prepared */
+    atomic_uint busy;                      /* takes of the archive and compactions in flight, takes being prepared */
     atomic_uint_least64_t autosave_due_ns; /* monotonic; UINT64_MAX: none will be due */
 
     /* shared */

@@ -20,21 +20,31 @@ static uint32_t default_workers(void)
     return cores < WORKERS_DEFAULT_MAX ? cores : WORKERS_DEFAULT_MAX;
 }
 
+static enum savepoint_status check(const struct savepoint_options *options, struct savepoint_error *error)
+{
+    const uint32_t unknown = options->flags & ~(uint32_t)(SAVEPOINT_OPEN_MUST_EXIST | SAVEPOINT_OPEN_NEW_ROOT);
+    if (options->compression < LEVEL_MIN || options->compression > LEVEL_MAX) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "open", "compression %d: zstd levels from %d to %d are taken",
+                               options->compression, LEVEL_MIN, LEVEL_MAX);
+    }
+    if (unknown != 0) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "open", "flags %#x are not known", unknown);
+    }
+    if (options->profile > SAVEPOINT_PROFILE_FAST) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "open", "profile %u is not known", options->profile);
+    }
+    return SAVEPOINT_OK;
+}
+
 enum savepoint_status
 svp_settings_read(struct savepoint *session, const struct savepoint_options *options, struct savepoint_error *error)
 {
     struct savepoint_options *own = &session->options;
     *own = (struct savepoint_options)SAVEPOINT_OPTIONS_INIT;
     enum savepoint_status status = svp_options_copy(own, sizeof *own, options, "open", error);
+    status = status == SAVEPOINT_OK ? check(own, error) : status;
     if (status != SAVEPOINT_OK) {
         return status;
-    }
-    if (own->compression < LEVEL_MIN || own->compression > LEVEL_MAX ||
-        (own->flags & ~(uint32_t)(SAVEPOINT_OPEN_MUST_EXIST | SAVEPOINT_OPEN_NEW_ROOT)) != 0 ||
-        own->profile > SAVEPOINT_PROFILE_FAST) {
-        return svp_status_fail(error, SAVEPOINT_INVALID, "open",
-                               "compression %d, flags %#x or profile %u are not known", own->compression, own->flags,
-                               own->profile);
     }
     const char *forced = own->watch != NULL ? own->watch : getenv("SAVEPOINT_WATCH");
     snprintf(session->watch_name, sizeof session->watch_name, "%s", forced != NULL ? forced : "");

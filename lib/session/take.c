@@ -78,7 +78,7 @@ static enum savepoint_status check_take(struct savepoint *session, bool for_ring
     if (writer_poisoned && !for_ring) {
         return svp_status_fail(
             error, SAVEPOINT_POISONED, "take",
-            "%s: an earlier sync failed, so the end of the archive is in doubt; the pages stay pending: "
+            "%s: an earlier sync or cut of it failed, so the end of the archive is in doubt; the pages stay pending: "
             "close this session and take into another archive",
             session->append.source.path);
     }
@@ -89,8 +89,20 @@ static enum savepoint_status
 add_metadata(struct svp_take *take, const struct savepoint_take_options *options, struct savepoint_error *error)
 {
     size_t total = 0;
+    if (options->metadata == NULL && options->metadata_count > 0) {
+        return svp_status_fail(error, SAVEPOINT_INVALID, "take", "metadata is NULL, but metadata_count is not 0");
+    }
     for (size_t i = 0; i < options->metadata_count; i++) {
         const struct savepoint_metadata *item = &options->metadata[i];
+        const bool known = item->type == SAVEPOINT_METADATA_MESSAGE || item->type == SAVEPOINT_METADATA_THUMBNAIL ||
+                           item->type >= SAVEPOINT_METADATA_APPLICATION;
+        if (!known || (item->value == NULL && item->bytes > 0)) {
+            return svp_status_fail(error, SAVEPOINT_INVALID, "take",
+                                   known ? "a value of metadata is NULL, but has %zu bytes"
+                                         : "metadata of type %zu is the library's own: applications have those from "
+                                           "0x8000 on, a message and a thumbnail",
+                                   known ? item->bytes : (size_t)item->type);
+        }
         if (item->bytes > SVP_METADATA_BYTES_MAX || (total += item->bytes) > SVP_METADATA_BYTES_MAX) {
             return svp_status_fail(error, SAVEPOINT_LIMIT, "take", "metadata has at most %u bytes in all",
                                    SVP_METADATA_BYTES_MAX);

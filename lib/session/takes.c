@@ -31,6 +31,20 @@ void svp_take_free(struct svp_take *take)
     svp_memory_free(take);
 }
 
+static bool uses_disk(const struct svp_take *take)
+{
+    return !take->for_ring || take->compaction != NULL;
+}
+
+bool svp_take_uses_disk(const struct savepoint *session)
+{
+    bool found = false;
+    for (const struct svp_take *take = session->first_take; take != NULL; take = take->next) {
+        found = found || uses_disk(take);
+    }
+    return found;
+}
+
 void svp_take_enqueue(struct savepoint *session, struct svp_take *take)
 {
     take->ticket = session->next_ticket++;
@@ -45,7 +59,7 @@ void svp_take_enqueue(struct savepoint *session, struct svp_take *take)
         session->newest_ticket = take->ticket;
         session->statistics.takes_in_flight++;
     }
-    atomic_fetch_add(&session->busy, 1);
+    atomic_fetch_add(&session->busy, uses_disk(take));
 }
 
 /* With the mutex held: the take's pages differ from what is committed, and have no usable base; whether the shadow has
@@ -208,7 +222,7 @@ note_result(struct savepoint *session, const struct svp_take *take, const struct
     result->status = take->status;
     result->error = take->error;
     result->snapshot = *snapshot;
-    atomic_fetch_sub(&session->busy, 1);
+    atomic_fetch_sub(&session->busy, uses_disk(take));
     if (take->compaction != NULL) {
         svp_compaction_note(session, take);
         return;

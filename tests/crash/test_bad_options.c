@@ -101,6 +101,7 @@ CHECK_TEST(bad_options, values_out_of_range)
     const char *path = scratch_path("range.svp");
     options.compression = 23;
     REFUSED(savepoint_open(&session, path, &options, &error), SAVEPOINT_INVALID);
+    CHECK(strstr(error.message, "compression 23") != NULL);
     options.compression = 0;
     options.flags = 1u << 20;
     REFUSED(savepoint_open(&session, path, &options, &error), SAVEPOINT_INVALID);
@@ -127,6 +128,17 @@ CHECK_TEST(bad_options, values_out_of_range)
     metadata[0].bytes = SIZE_MAX;
     REFUSED(savepoint_take(world.session, NULL, &take, &error), SAVEPOINT_LIMIT);
     metadata[0].bytes = sizeof value - 1;
+    metadata[0].type = 5;
+    REFUSED(savepoint_take(world.session, NULL, &take, &error), SAVEPOINT_INVALID);
+    CHECK(strstr(error.message, "type 5") != NULL);
+    metadata[0].type = SAVEPOINT_METADATA_ORIGIN;
+    REFUSED(savepoint_take(world.session, NULL, &take, &error), SAVEPOINT_INVALID);
+    metadata[0] = (struct savepoint_metadata){ SAVEPOINT_METADATA_MESSAGE, NULL, 1 };
+    REFUSED(savepoint_take(world.session, NULL, &take, &error), SAVEPOINT_INVALID);
+    take.metadata = NULL;
+    REFUSED(savepoint_take(world.session, NULL, &take, &error), SAVEPOINT_INVALID);
+    take.metadata = metadata;
+    metadata[0] = (struct savepoint_metadata){ SAVEPOINT_METADATA_MESSAGE, value, sizeof value - 1 };
     take.durability = (enum savepoint_durability)7;
     REFUSED(savepoint_take(world.session, NULL, &take, &error), SAVEPOINT_INVALID);
     take.durability = SAVEPOINT_SYNC;

@@ -172,6 +172,40 @@ CHECK_TEST(autosave, behind_a_take_of_the_application)
     autosave_end(&world);
 }
 
+/* A game takes one of the ring in every frame, and ticks behind it: one is always in flight. */
+CHECK_TEST(autosave, behind_a_take_of_the_ring)
+{
+    struct world world = { 0 };
+    struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
+    struct savepoint_take_options ring = SAVEPOINT_TAKE_OPTIONS_INIT;
+    struct savepoint_snapshot snapshot;
+    uint64_t in_ring = 0;
+    world_open(&world, scratch_path("ring.svp"), "compare", PAGES); /* for its memory */
+    world_close(&world);
+    options.watch = "compare";
+    options.ring_bytes = 1 << 20;
+    CHECK_OK(savepoint_open(&world.session, world.path, &options, NULL));
+    CHECK_OK(savepoint_watch(world.session, "heap", world.memory, PAGES * PAGE_BYTES, NULL));
+    autosave_set(&world, 0);
+    ring.history = SAVEPOINT_RING;
+    for (unsigned saves = 1; saves <= 3; saves++) {
+        fault_hold_worker(true);
+        world_page(&world, saves)[0]++;
+        CHECK_OK(savepoint_take(world.session, &in_ring, &ring, NULL));
+        CHECK(!savepoint_stop_wanted(world.session));
+        clock_advance(SECOND);
+        CHECK(savepoint_stop_wanted(world.session));
+        const uint64_t ticket = autosave_tick(world.session, SAVEPOINT_OK, NULL);
+        CHECK_EQ(ticket, in_ring + 1);
+        fault_hold_worker(false);
+        CHECK_OK(savepoint_wait(world.session, ticket, &snapshot, NULL));
+        CHECK((snapshot.flags & SAVEPOINT_SNAPSHOT_AUTOSAVE) != 0);
+        history_add(&world.history, &snapshot, world.memory);
+    }
+    CHECK_EQ(autosave_statistics(world.session).autosaves_late, 0);
+    autosave_end(&world);
+}
+
 /* The worker does not even begin: an autosave above the staging budget is captured nevertheless, a take would wait. */
 CHECK_TEST(autosave, staging_never_waits)
 {

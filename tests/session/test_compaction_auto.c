@@ -123,7 +123,7 @@ CHECK_TEST(compaction_auto, not_where_it_is_turned_off)
     autosave_end(&world);
 }
 
-/* What an earlier session dropped counts too. */
+/* What an earlier session dropped counts too, but first this one saves: it may be one of many that all end soon. */
 CHECK_TEST(compaction_auto, after_an_earlier_session)
 {
     struct world world = { 0 };
@@ -138,8 +138,11 @@ CHECK_TEST(compaction_auto, after_an_earlier_session)
     set(&world, 0, 0);
     CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 0);
     settle(&world);
-    CHECK_EQ(autosave_statistics(world.session).compactions, 1);
+    CHECK_EQ(autosave_statistics(world.session).compactions, 0);
     save(&world);
+    CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 0);
+    settle(&world);
+    CHECK_EQ(autosave_statistics(world.session).compactions, 1);
     save(&world);
     forget_dropped(&world);
     end(&world);
