@@ -147,10 +147,11 @@ bash_offers '--json' 'savepoint log --j' savepoint log --j
 bash_offers 'always|auto' 'savepoint log --color=a' savepoint log --color = a
 bash_offers 'always|auto|never' 'savepoint log --color=' savepoint log --color =
 bash_offers 'three|two' 'savepoint show game.svp label:t' savepoint show game.svp label : t
-bash_offers 'before\ boss' 'savepoint show game.svp be' savepoint show game.svp be
+# An id, which is drawn anew each time, may begin with "be"; none begins with "befo".
+bash_offers 'before\ boss' 'savepoint show game.svp befo' savepoint show game.svp befo
 bash_offers 'before\ boss' 'savepoint show game.svp before\ b' savepoint show game.svp 'before\ b'
-bash_offers 'before boss' "savepoint show game.svp 'be" savepoint show game.svp "'be"
-bash_offers 'before boss' 'savepoint show game.svp "be' savepoint show game.svp '"be'
+bash_offers 'before boss' "savepoint show game.svp 'befo" savepoint show game.svp "'befo"
+bash_offers 'before boss' 'savepoint show game.svp "befo' savepoint show game.svp '"befo'
 bash_offers "it\\'s" 'savepoint show game.svp it' savepoint show game.svp it
 bash_offers 'HEAD' 'savepoint show my\ game.svp H' savepoint show 'my\ game.svp' H
 bash_offers 'HEAD' "savepoint show 'my game.svp' H" savepoint show "'my game.svp'" H

@@ -9,11 +9,11 @@ import select
 import sys
 import time
 
-# What is typed, and the words that savepoint is run with.
+# What is typed, and the words that savepoint is run with. Ids of snapshots, drawn anew each time, may begin with "bef".
 CASES = [
     ("savepoint veri\t --q\t game\t", ["verify", "--quiet", "game.svp"]),
-    ("savepoint show game.svp bef\t", ["show", "game.svp", "before boss"]),
-    ("savepoint show game.svp 'bef\t", ["show", "game.svp", "before boss"]),
+    ("savepoint show game.svp befo\t", ["show", "game.svp", "before boss"]),
+    ("savepoint show game.svp 'befo\t", ["show", "game.svp", "before boss"]),
     ("savepoint show game.svp before\\ b\t", ["show", "game.svp", "before boss"]),
     ("savepoint show game.svp it\t", ["show", "game.svp", "it's"]),
     ("savepoint show game.svp thr\t", ["show", "game.svp", "three"]),
