@@ -18,6 +18,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=${FOLDER:-/usr/share/doc}
 . "$(dirname "${BASH_SOURCE[0]}")/kill.bash"
 hits=0 with_snapshots=0 walks=0
+longest_ms=200 # a kill comes within it
 
 queries=(file memory version license the "of the" "is not" "all of them" "a copy of" "in the middle of" "this is"
     copyright software library "free software" "copyright holder" "general public license" "without warranty" "source code"
@@ -88,11 +89,12 @@ begin_history() {
 
 # $1 kills that strike, then on to the end. A run that is faster than its kill ends a history; the next begins.
 one_case() {
-    local struck=0 tries=0
+    local struck=0 tries=0 delay
     bad=0 histories=0
     begin_history
     while [ "$struck" -lt "$1" ] && [ "$bad" -eq 0 ] && [ $((tries++)) -lt $(($1 * 10)) ]; do
-        run $((1 + RANDOM % 200))
+        delay=$((1 + RANDOM % longest_ms))
+        run "$delay"
         if [ "$code" -eq 0 ]; then
             check_end
             begin_history
@@ -100,7 +102,11 @@ one_case() {
         fi
         struck=$((struck + 1))
         hits=$((hits + 1))
-        [ "$committed" -gt 0 ] && with_snapshots=$((with_snapshots + 1))
+        if [ "$committed" -gt 0 ]; then
+            with_snapshots=$((with_snapshots + 1))
+        elif [ "$delay" -gt $((longest_ms / 2)) ] && [ "$longest_ms" -lt 10000 ]; then
+            longest_ms=$((longest_ms * 2)) # a busy machine takes that long to get to its first snapshot
+        fi
         check_archive
     done
     [ "$bad" -eq 0 ] && run ""
