@@ -1,7 +1,7 @@
 /* lossy_watch.c - a write-watch with a fault, which the self-test of the tool has to find
  *
  * Linked with --wrap for the functions below. SAVEPOINT_TEST_FAULT tells what is wrong:
- *   page     one written page in a thousand is not reported, and armed again where the others are
+ *   page     one written page in five hundred is not reported, and armed again where the others are
  *   store    while a snapshot is written, a store to memory is undone
  *   prepare  prepare does nothing
  * One backend at a time: SAVEPOINT_WATCH has to name it. */
@@ -13,7 +13,7 @@
 #include "os/vm.h"
 #include "watch/watch.h"
 
-enum { LOST_EVERY = 1000, UNDONE_EVERY = 20 };
+enum { LOST_EVERY = 500, UNDONE_EVERY = 20 };
 
 static const struct svp_watch_backend *real;
 static struct svp_watch_backend faulty;
