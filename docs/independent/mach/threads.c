@@ -68,7 +68,8 @@ static int slot_of(int thread, bool make)
     return -1;
 }
 
-static bool blocks_signal(int thread)
+/* Sets whether it runs, or would if it had a processor. */
+static bool blocks_signal(int thread, bool *runs)
 {
     char path[64];
     char text[4096];
@@ -79,18 +80,21 @@ static bool blocks_signal(int thread)
         close(descriptor);
     }
     text[got > 0 ? got : 0] = '\0';
+    *runs = strstr(text, "State:\tR") != NULL;
     const char *mask = strstr(text, "SigBlk:");
     return mask != NULL && (strtoull(mask + 7, NULL, 16) >> (suspend_signal() - 1) & 1) != 0;
 }
 
-/* A thread that blocks our signal for good (a sanitizer's own) cannot be suspended, and is not listed. One that is
- * in the emulated kernel blocks it for a moment. */
+/* A thread that blocks our signal for good (a sanitizer's own) sleeps, cannot be suspended, and is not listed. One that
+ * is in the emulated kernel blocks it for a moment, which is as long as a busy machine runs others meanwhile: it must
+ * not be taken for one of those, and run on while it is believed to stand. */
 static bool can_suspend(int thread)
 {
-    bool blocked = blocks_signal(thread);
-    for (unsigned tries = 0; blocked && tries < 200; tries++) {
+    bool runs;
+    bool blocked = blocks_signal(thread, &runs);
+    for (unsigned asleep = 0; blocked && asleep < 200; asleep += !runs) {
         usleep(20);
-        blocked = blocks_signal(thread);
+        blocked = blocks_signal(thread, &runs);
     }
     return !blocked;
 }
