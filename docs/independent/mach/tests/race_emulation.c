@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { THREADS = 3, PAGES = 64 };
+enum { THREADS = 3, PAGES = 64, RESET_TRIES = 50 };
 
 static volatile unsigned char *memory;
 static atomic_bool stop;
@@ -61,6 +61,9 @@ static void start(pthread_t *threads, const struct mach_emulation_options *optio
     for (size_t i = 0; i < THREADS; i++) {
         REQUIRE(pthread_create(&threads[i], NULL, count, (void *)(uintptr_t)(i + 1)) == 0);
     }
+    while (atomic_load(&done) == 0) { /* what is to be seen needs them, and a busy machine lets them wait */
+        sched_yield();
+    }
 }
 
 /* Returns how many increments are missing. */
@@ -97,7 +100,7 @@ static void epochs(const struct mach_emulation_options *options)
     unsigned long reports = 0;
     start(threads, options);
     mach_vm_address_t old = snapshot();
-    for (unsigned round = 0; round < 400; round++) {
+    for (unsigned round = 0; round < 400 || reports == 0; round++) {
         unsigned long before[PAGES];
         for (size_t page = 0; page < PAGES; page++) {
             before[page] = atomic_load(counter_of(page));
@@ -116,7 +119,6 @@ static void epochs(const struct mach_emulation_options *options)
         old = fresh;
     }
     printf("%lu reports\n", reports);
-    REQUIRE(reports > 0);
     REQUIRE(finish("epochs", threads) == 0);
 }
 
@@ -144,11 +146,15 @@ static void resets(void)
 {
     struct mach_emulation_options options = { .gap_hook = yield };
     pthread_t threads[THREADS];
-    start(threads, &options);
-    for (unsigned round = 0; round < 15; round++) {
-        reset_pages();
+    unsigned long vanished = 0;
+    for (unsigned tries = 0; vanished == 0 && tries < RESET_TRIES; tries++) {
+        start(threads, &options);
+        for (unsigned round = 0; round < 15; round++) {
+            reset_pages();
+        }
+        vanished = finish("resets", threads);
     }
-    REQUIRE(finish("resets", threads) > 0);
+    REQUIRE(vanished > 0);
 }
 
 /* The same with the other threads stopped: nothing vanishes. */
