@@ -176,16 +176,18 @@ with_fault 0 closed -P closed -e trace=openat -e inject=openat:error=EACCES
 
 # What somebody else has put in the place of a file is not taken away.
 echo theirs >theirs
+: >calls
 (
-    with_fault 3 taken -e inject=fsync:error=EIO:delay_enter=1000000:when=3
+    with_fault 3 taken -e inject=fsync:error=EIO:signal=STOP:when=3
     exit "$failures"
 ) &
 exporter=$!
-for ((turn = 0; turn < 1000; turn++)); do
-    [ ! -e taken/_._world.bin ] || break
+for ((turn = 0; turn < 3000; turn++)); do
+    ! grep -q -e '--- stopped by SIGSTOP' calls || break
     sleep 0.01
 done
 mv theirs taken/_._world.bin
+kill -CONT "$(sed -n 's/^\([0-9]*\) .*--- stopped by SIGSTOP.*/\1/p' calls)"
 wait "$exporter" || failures=$((failures + 1))
 lacks err 'removed again'
 [ "$(cat taken/*)" = theirs ] || fail "a file of somebody else is gone"
