@@ -157,13 +157,20 @@ static bool find_columns(struct svp_cursor columns[COLUMNS], uint32_t count, str
     return !cursor->bad && svp_cursor_left(cursor) == 0;
 }
 
+/* Each page stands in a record before the INDEX, where it takes at least a byte of its page table: more pages than
+ * bytes would be memory for nothing. */
 static enum svp_verdict read_map_entries(struct svp_index *index, uint32_t count, struct svp_cursor columns[COLUMNS],
-                                         const uint64_t *offsets, uint64_t offset_count)
+                                         const uint64_t *offsets, uint64_t offset_count, uint64_t record_offset)
 {
     struct svp_index_entry before = { 0 };
+    uint64_t pages = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct svp_index_entry entry;
         if (!read_map_entry(&entry, &before, columns, offsets, offset_count)) {
+            return SVP_BAD;
+        }
+        pages += entry.page_count;
+        if (pages > record_offset) {
             return SVP_BAD;
         }
         if (!svp_index_add(index, &entry)) {
@@ -187,7 +194,8 @@ read_map(struct svp_index *index, uint32_t count, uint64_t record_offset, struct
         return SVP_EXHAUSTED;
     }
     bool sound = read_records(offsets, offset_count, record_offset, &cursor) && find_columns(columns, count, &cursor);
-    enum svp_verdict verdict = sound ? read_map_entries(index, count, columns, offsets, offset_count) : SVP_BAD;
+    enum svp_verdict verdict =
+        sound ? read_map_entries(index, count, columns, offsets, offset_count, record_offset) : SVP_BAD;
     svp_memory_free(offsets);
     return verdict;
 }

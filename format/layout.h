@@ -23,7 +23,10 @@
 /* A writer stops earlier: each link is a read of the file for whoever wants just one page. */
 #define SVP_CHAIN_LINKS_WRITTEN 16u
 #define SVP_INDEX_UNPACKED_MAX (16u << 20)
-#define SVP_WINDOW_LOG_MAX 23 /* 8 MiB */
+#define SVP_META_BYTES_MAX (2u << 20) /* the values, and what surrounds them */
+#define SVP_END_BYTES_MAX (8u << 10)
+#define SVP_FIXED_BYTES_MAX (4u << 10) /* COMMIT, REF, TOMBSTONE, SEAL, CLOSE */
+#define SVP_WINDOW_LOG_MAX 23          /* 8 MiB */
 
 enum svp_record_type {
     SVP_SEGMENT = 1,

@@ -13,6 +13,26 @@ uint64_t svp_record_bytes(const struct svp_record *record)
     return SVP_HEADER_BYTES + svp_round_up(record->body_bytes, 8);
 }
 
+/* Records that others point to are read for each of those: were they as large as they like, reading few bytes of many
+ * would be reading the whole file as many times. */
+static uint64_t body_bytes_max(unsigned type)
+{
+    switch (type) {
+    case SVP_META:
+        return SVP_META_BYTES_MAX;
+    case SVP_END:
+        return SVP_END_BYTES_MAX;
+    case SVP_COMMIT:
+    case SVP_REF:
+    case SVP_TOMBSTONE:
+    case SVP_SEAL:
+    case SVP_CLOSE:
+        return SVP_FIXED_BYTES_MAX;
+    default:
+        return SVP_BODY_BYTES_MAX;
+    }
+}
+
 enum svp_verdict svp_record_read(struct svp_record *record, const uint8_t header[SVP_HEADER_BYTES], uint64_t offset)
 {
     if (memcmp(header, svp_record_magic, sizeof svp_record_magic) != 0) {
@@ -32,7 +52,7 @@ enum svp_verdict svp_record_read(struct svp_record *record, const uint8_t header
         return SVP_BAD;
     }
     if ((record->flags & ~SVP_RECORD_FLOATING) != 0 || svp_load32(header + 12) != 0 || record->transaction == 0 ||
-        record->body_bytes > SVP_BODY_BYTES_MAX || offset % 8 != 0) {
+        record->body_bytes > body_bytes_max(record->type) || offset % 8 != 0) {
         return SVP_BAD;
     }
     return SVP_GOOD;

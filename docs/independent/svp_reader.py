@@ -25,6 +25,7 @@ SAME, TARGETS = 8, (0, 1, 2, 4, 6)      # the coder of references, and the coder
 KEEP_PAGES, KEEP_UNPACKED, KEEP_ENTRIES = 1 << 18, 1 << 17, 1 << 20      # what is kept in memory, for speed only
 M64 = (1 << 64) - 1
 SEGMENT, REGIONS, META, PAGES, INDEX, COMMIT, REF, TOMBSTONE, SEAL, END, CLOSE = range(1, 12)
+MAX_BODY_OF = {META: 2 * MIB, END: MAX_END, **dict.fromkeys((COMMIT, REF, TOMBSTONE, SEAL, CLOSE), 4096)}        # below MAX_BODY
 TYPE_NAMES = dict(enumerate("SEGMENT REGIONS META PAGES INDEX COMMIT REF TOMBSTONE SEAL END CLOSE".split(), 1))
 ORDER = [SEAL, SEGMENT, REGIONS, META, PAGES, INDEX, COMMIT, REF, TOMBSTONE, END]
 REPEATABLE = {PAGES, REF, TOMBSTONE}
@@ -146,7 +147,7 @@ def record_header(h, offset, salt):
     refuse(xxh3_64(rsalt, h[:56]) != hhash, offset, "header hash is wrong", NotWhole)
     refuse(roffset != offset, offset, "record stands at the wrong offset", NotWhole)
     refuse(salt is not None and rsalt != salt, offset, "salt is another file's", NotWhole)
-    refuse(flags & ~FLOATING or zero or number == 0 or length > MAX_BODY or kind == 0, offset, "header fields are wrong")
+    refuse(flags & ~FLOATING or zero or number == 0 or length > MAX_BODY_OF.get(kind, MAX_BODY) or kind == 0, offset, "header fields are wrong")
     return Record(offset, kind, flags, number, length, rsalt, bhash, hhash, offset + 64 + pad8(length))
 
 def record_body(rec, padded):
@@ -388,6 +389,7 @@ def map_entries(head, offset):
         refuse(which >= count or more >= 1024, offset, "INDEX map: no such record, or a run longer than a record")
         out.append((rid, page + gap, page + gap + more, records[which]))
         page += gap + more + 1
+    refuse(sum(last - first + 1 for _, first, last, _ in out) > offset, offset, "INDEX map: more pages than bytes before it")
     return out
 
 Commit = namedtuple("Commit", "id parent_id root meta_hash base_id sequence time base parent previous regions metadata index "

@@ -924,6 +924,7 @@ def bad_fields(case):
             ("id", COMMIT, "<B", 0, 77, 1, "snapshot id does not belong to the fields"),
             ("metadata-hash", COMMIT, "<B", 48, 0, 0, "metadata hash without META is not that of no bytes")):
         case("bad-" + name, after(kind, put(fmt, at, v)), text, kept=bool(kept))
+    case("bad-commit-long", after(COMMIT, lambda body: body + bytes(4096)).final_seal(), "a COMMIT of more than 4 KiB")
     big = zstandard.ZstdCompressor().compress(bytes(17 << 20))
     case("bad-index-size", after(INDEX, lambda body: body[:12] + struct.pack("<III", 17 << 18, 17 << 20, len(big)) + big), "an INDEX of 17 MiB unpacked")
     case("bad-index-surplus", after(INDEX, longer), "an INDEX body with surplus bytes: it ends exactly")

@@ -49,6 +49,7 @@ static void adopt_end(struct svp_log *log, const struct svp_end *end, const stru
 /* Where there is an END that ends exactly at `boundary`: true and it is adopted. */
 static bool end_before(struct svp_log *log, struct svp_source *source, uint64_t boundary)
 {
+    const uint64_t end_bytes_max = SVP_HEADER_BYTES + SVP_END_BYTES_MAX; /* what trailers claim is not worth more */
     uint8_t trailer[SVP_TRAILER_BYTES];
     uint64_t offset = 0;
     uint64_t salt = 0;
@@ -58,7 +59,7 @@ static bool end_before(struct svp_log *log, struct svp_source *source, uint64_t 
     if (boundary < SVP_FILE_ALIGNMENT ||
         !svp_log_holds(log, svp_source_bytes(source, trailer, sizeof trailer, boundary - sizeof trailer, &found),
                        &found) ||
-        !svp_trailer_read(trailer, &offset, &salt) || offset >= boundary ||
+        !svp_trailer_read(trailer, &offset, &salt) || offset >= boundary || boundary - offset > end_bytes_max ||
         (source->salt_known && source->salt != salt) ||
         !svp_log_holds(log, svp_log_end(source, &end, &record, offset, &found), &found) ||
         offset + svp_record_bytes(&record) != boundary) {

@@ -33,7 +33,7 @@ enum savepoint_status svp_origin_add(struct svp_buffer *metadata, const struct s
         }
         at += ITEM_HEAD + (size_t)svp_round_up(bytes, 8);
     }
-    if (total > SVP_METADATA_BYTES_MAX) {
+    if (total > SVP_METADATA_BYTES_MAX || metadata->count > SVP_META_BYTES_MAX) {
         return svp_status_fail(error, SAVEPOINT_LIMIT, operation,
                                "the snapshot's metadata leaves no room to tell what it was made from");
     }

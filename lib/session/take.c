@@ -112,6 +112,9 @@ add_metadata(struct svp_take *take, const struct savepoint_take_options *options
         svp_buffer_add32(&take->metadata, (uint32_t)item->bytes);
         svp_buffer_add(&take->metadata, item->value, item->bytes);
         svp_buffer_pad(&take->metadata, 8);
+        if (take->metadata.count > SVP_META_BYTES_MAX) { /* many, and small */
+            return svp_status_fail(error, SAVEPOINT_LIMIT, "take", "too many values of metadata");
+        }
     }
     return SAVEPOINT_OK;
 }

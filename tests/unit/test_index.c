@@ -135,6 +135,23 @@ static void check_sound(const struct svp_index *index)
     }
 }
 
+/* Else a few bytes, compressed, would be a table of more pages than fit into memory. */
+CHECK_TEST(index, a_map_of_more_pages_than_bytes_before_it_is_bad)
+{
+    enum { RUN = SVP_BATCH_PAGES_MAX, RUNS = 3, BEFORE = RUN * RUNS };
+    struct lab lab = { .packer = svp_packer_open(1), .unpacker = svp_unpacker_open() };
+    struct svp_index read;
+    lab.index.kind = SVP_INDEX_MAP;
+    for (uint64_t i = 0; i < RUNS; i++) {
+        CHECK(svp_index_add(&lab.index, &(struct svp_index_entry){ 1, i * RUN, RUN, 8 + 8 * i }));
+    }
+    CHECK(svp_index_write(&lab.body, &lab.index, BEFORE, lab.packer));
+    CHECK_EQ(svp_index_read(&read, lab.body.bytes, lab.body.count, BEFORE, lab.unpacker), SVP_GOOD);
+    svp_index_free(&read);
+    CHECK_EQ(svp_index_read(&read, lab.body.bytes, lab.body.count, BEFORE - 8, lab.unpacker), SVP_BAD);
+    empty(&lab);
+}
+
 CHECK_TEST(index, hostile_indexes_are_survived)
 {
     for (unsigned kind = SVP_INDEX_LIST; kind <= SVP_INDEX_MAP; kind++) {

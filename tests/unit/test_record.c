@@ -78,16 +78,26 @@ CHECK_TEST(record, fields_outside_the_limits_are_refused)
 
 CHECK_TEST(record, a_body_above_the_limit_is_refused_before_it_is_read)
 {
+    static const struct {
+        uint16_t type;
+        size_t bytes_max;
+    } limits[] = { { SVP_PAGES, SVP_BODY_BYTES_MAX },      { SVP_META, SVP_META_BYTES_MAX },
+                   { SVP_END, SVP_END_BYTES_MAX },         { SVP_COMMIT, SVP_FIXED_BYTES_MAX },
+                   { SVP_REF, SVP_FIXED_BYTES_MAX },       { SVP_SEAL, SVP_FIXED_BYTES_MAX },
+                   { SVP_TOMBSTONE, SVP_FIXED_BYTES_MAX }, { SVP_CLOSE, SVP_FIXED_BYTES_MAX } };
     struct svp_buffer buffer = { 0 };
     struct svp_record read;
-    const struct svp_record record = { .type = SVP_META, .transaction = 1 };
     uint8_t *body = calloc(1, SVP_BODY_BYTES_MAX + 1);
     CHECK(body != NULL);
-    svp_record_write(&buffer, &record, body, SVP_BODY_BYTES_MAX);
-    CHECK_EQ(svp_record_read(&read, buffer.bytes, 0), SVP_GOOD);
-    svp_buffer_clear(&buffer);
-    svp_record_write(&buffer, &record, body, SVP_BODY_BYTES_MAX + 1);
-    CHECK_EQ(svp_record_read(&read, buffer.bytes, 0), SVP_BAD);
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        const struct svp_record record = { .type = limits[i].type, .transaction = 1 };
+        svp_buffer_clear(&buffer);
+        svp_record_write(&buffer, &record, body, limits[i].bytes_max);
+        CHECK_EQ(svp_record_read(&read, buffer.bytes, 0), SVP_GOOD);
+        svp_buffer_clear(&buffer);
+        svp_record_write(&buffer, &record, body, limits[i].bytes_max + 1);
+        CHECK_EQ(svp_record_read(&read, buffer.bytes, 0), SVP_BAD);
+    }
     free(body);
     svp_buffer_free(&buffer);
 }
