@@ -9,13 +9,13 @@
 #include "format/record.h"
 #include "status.h"
 
-enum { CHUNK_BYTES = 1 << 18 };
+enum { CHUNK_BYTES_FIRST = 1 << 12, CHUNK_BYTES = 1 << 18 };
 
-/* Looks at the places chunk[0], chunk[8], ... that a whole header fits behind, as far as CHUNK_BYTES. */
+/* Looks at the places chunk[0], chunk[8], ... that a whole header fits behind. */
 static bool find_in_chunk(const struct svp_source *source, struct svp_record *record, const uint8_t *chunk, size_t held,
                           uint64_t chunk_offset)
 {
-    for (size_t i = 0; i < CHUNK_BYTES && i + SVP_HEADER_BYTES <= held; i += 8) {
+    for (size_t i = 0; i + SVP_HEADER_BYTES <= held; i += 8) {
         if (memcmp(chunk + i, svp_record_magic, sizeof svp_record_magic) == 0 &&
             svp_record_read(record, chunk + i, chunk_offset + i) == SVP_GOOD &&
             (!source->salt_known || record->salt == source->salt)) {
@@ -30,12 +30,15 @@ enum savepoint_status svp_scan_header(const struct svp_source *source, bool *fou
 {
     uint8_t *chunk = svp_memory_alloc(CHUNK_BYTES + SVP_HEADER_BYTES);
     int code = chunk == NULL ? ENOMEM : 0;
+    size_t step = CHUNK_BYTES_FIRST; /* a file may be full of headers: a short way must not cost a long read */
     *found = false;
-    for (uint64_t at = svp_round_up(from, 8); code == 0 && !*found && at + SVP_HEADER_BYTES <= end; at += CHUNK_BYTES) {
-        size_t wanted = end - at < CHUNK_BYTES + SVP_HEADER_BYTES ? (size_t)(end - at) : CHUNK_BYTES + SVP_HEADER_BYTES;
+    for (uint64_t at = svp_round_up(from, 8); code == 0 && !*found && at + SVP_HEADER_BYTES <= end;) {
+        size_t wanted = end - at < step + SVP_HEADER_BYTES ? (size_t)(end - at) : step + SVP_HEADER_BYTES;
         size_t held = 0;
         code = svp_file_read(&source->file, chunk, wanted, at, &held);
         *found = code == 0 && find_in_chunk(source, record, chunk, held, at);
+        at += step;
+        step = step < CHUNK_BYTES ? 2 * step : step;
     }
     svp_memory_free(chunk);
     /* Who could not look must not call anything torn: it would be cut. */
