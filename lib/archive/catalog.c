@@ -8,6 +8,7 @@
 #include "format/memory.h"
 #include "status.h"
 
+/* Of offsets, and of what begins with one. */
 static int order_offsets(const void *left, const void *right)
 {
     uint64_t a = *(const uint64_t *)left;
@@ -42,7 +43,7 @@ static enum savepoint_status read_link(struct svp_catalog *catalog, struct svp_r
         grown = svp_memory_resize(catalog->dropped, catalog->dropped_count + 1, sizeof *catalog->dropped);
         if (grown != NULL) {
             catalog->dropped = grown;
-            catalog->dropped[catalog->dropped_count++] = tombstone.commit;
+            catalog->dropped[catalog->dropped_count++] = (struct svp_dropped){ tombstone.commit, SVP_NO_OFFSET };
         }
     } else if (ref.kind == SVP_REF_HEAD || svp_ref_set_has(known, catalog->refs, &ref)) {
         return SAVEPOINT_OK;
@@ -110,6 +111,19 @@ static void drop_void_refs(struct svp_catalog *catalog)
     catalog->certain_refs = certain;
 }
 
+/* False: no memory. */
+static bool list_named(struct svp_catalog *catalog)
+{
+    catalog->named = svp_memory_alloc((catalog->ref_count + 1) * sizeof *catalog->named);
+    for (size_t i = 0; catalog->named != NULL && i < catalog->ref_count; i++) {
+        catalog->named[i] = catalog->refs[i].target;
+    }
+    if (catalog->named != NULL && catalog->ref_count > 1) {
+        qsort(catalog->named, catalog->ref_count, sizeof *catalog->named, order_offsets);
+    }
+    return catalog->named != NULL;
+}
+
 enum savepoint_status
 svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source, uint32_t alignment,
                  const struct svp_end *end, bool has_end, uint64_t sealed_bytes, struct savepoint_error *error)
@@ -132,12 +146,17 @@ svp_catalog_open(struct svp_catalog *catalog, const struct svp_source *source, u
         qsort(catalog->dropped, catalog->dropped_count, sizeof *catalog->dropped, order_offsets);
     }
     drop_void_refs(catalog);
+    if (!list_named(catalog)) {
+        svp_catalog_close(catalog);
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "%s: no memory", source->path);
+    }
     return SAVEPOINT_OK;
 }
 
 void svp_catalog_close(struct svp_catalog *catalog)
 {
     svp_memory_free(catalog->refs);
+    svp_memory_free(catalog->named);
     svp_memory_free(catalog->dropped);
     svp_survey_close(&catalog->survey);
     *catalog = (struct svp_catalog){ 0 };
@@ -148,19 +167,23 @@ bool svp_catalog_is_damaged(const struct svp_catalog *catalog)
     return catalog->damage_offset != SVP_NO_OFFSET;
 }
 
+/* The dropped snapshot whose COMMIT stands at `commit_offset`; NULL: it is none. */
+static struct svp_dropped *find_dropped(const struct svp_catalog *catalog, uint64_t commit_offset)
+{
+    return catalog->dropped_count > 0 ? bsearch(&commit_offset, catalog->dropped, catalog->dropped_count,
+                                                sizeof *catalog->dropped, order_offsets)
+                                      : NULL;
+}
+
 bool svp_catalog_is_dropped(const struct svp_catalog *catalog, uint64_t commit_offset)
 {
-    return catalog->dropped_count > 0 && bsearch(&commit_offset, catalog->dropped, catalog->dropped_count,
-                                                 sizeof *catalog->dropped, order_offsets) != NULL;
+    return find_dropped(catalog, commit_offset) != NULL;
 }
 
 bool svp_catalog_is_named(const struct svp_catalog *catalog, uint64_t commit_offset)
 {
-    bool named = false;
-    for (size_t i = 0; !named && i < catalog->ref_count; i++) {
-        named = catalog->refs[i].target == commit_offset;
-    }
-    return named;
+    return catalog->ref_count > 0 &&
+           bsearch(&commit_offset, catalog->named, catalog->ref_count, sizeof *catalog->named, order_offsets) != NULL;
 }
 
 bool svp_catalog_reserve(struct svp_catalog *catalog, size_t count)
@@ -173,10 +196,10 @@ bool svp_catalog_reserve(struct svp_catalog *catalog, size_t count)
 void svp_catalog_drop(struct svp_catalog *catalog, uint64_t commit_offset)
 {
     size_t at = catalog->dropped_count++;
-    for (; at > 0 && catalog->dropped[at - 1] > commit_offset; at--) {
+    for (; at > 0 && catalog->dropped[at - 1].commit > commit_offset; at--) {
         catalog->dropped[at] = catalog->dropped[at - 1];
     }
-    catalog->dropped[at] = commit_offset;
+    catalog->dropped[at] = (struct svp_dropped){ commit_offset, SVP_NO_OFFSET };
 }
 
 static uint32_t flags_of(const struct svp_catalog *catalog, const struct svp_commit *commit, uint64_t offset)
@@ -209,13 +232,15 @@ static uint64_t metadata_bytes_of(const struct svp_catalog *catalog, const struc
     return there ? record.body_bytes : 0;
 }
 
-/* Where the transaction of a COMMIT ends: END follows it, behind references and tombstones where there are any. */
+/* Where the transaction of a COMMIT ends: END follows it, behind references and tombstones where there are any. So many
+ * that the way to it is long are not counted all: snapshots whose records lie in one another might share it. */
 static uint64_t end_of_transaction(const struct svp_catalog *catalog, const struct svp_commit *commit, uint64_t offset)
 {
+    enum { RECORDS_MAX = 256 };
     struct svp_record record = { 0 };
     uint64_t at = offset;
     bool behind = svp_source_header(catalog->source, &record, at, NULL) == SAVEPOINT_OK;
-    while (behind && record.type != SVP_END) {
+    for (unsigned i = 0; i < RECORDS_MAX && behind && record.type != SVP_END; i++) {
         at += svp_record_bytes(&record);
         behind = svp_source_header(catalog->source, &record, at, NULL) == SAVEPOINT_OK && record.type != SVP_COMMIT;
     }
@@ -254,22 +279,54 @@ enum savepoint_status svp_catalog_at(const struct svp_catalog *catalog, struct s
     return status;
 }
 
-enum savepoint_status svp_catalog_parent(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+/* The way from *commit_offset to its nearest ancestor that is kept, or to 0: a step. */
+static enum savepoint_status
+step_to_parent(const struct svp_catalog *catalog, uint64_t *commit_offset, struct savepoint_error *error)
+{
+    const struct svp_dropped *dropped = find_dropped(catalog, *commit_offset);
+    if (dropped != NULL && dropped->parent != SVP_NO_OFFSET) {
+        *commit_offset = dropped->parent;
+        return SAVEPOINT_OK;
+    }
+    struct svp_commit commit;
+    enum savepoint_status status = svp_source_commit(catalog->source, &commit, *commit_offset, error);
+    *commit_offset = status == SAVEPOINT_OK ? commit.parent : *commit_offset;
+    return status;
+}
+
+/* Each dropped snapshot on the way is told where it led: who comes by again, from another branch, is there at once. */
+static void remember_parent(struct svp_catalog *catalog, uint64_t first, uint64_t parent)
+{
+    struct svp_dropped *dropped = find_dropped(catalog, first);
+    while (dropped != NULL && dropped->commit != parent) {
+        uint64_t next = dropped->commit;
+        if (step_to_parent(catalog, &next, NULL) != SAVEPOINT_OK) {
+            return;
+        }
+        dropped->parent = parent;
+        dropped = find_dropped(catalog, next);
+    }
+}
+
+enum savepoint_status svp_catalog_parent(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                          uint64_t commit_offset, struct savepoint_error *error)
 {
+    uint64_t parent = commit_offset;
+    uint64_t first = 0;
     do {
-        struct svp_commit commit;
-        enum savepoint_status status = svp_source_commit(catalog->source, &commit, commit_offset, error);
-        if (status != SAVEPOINT_OK) {
+        enum savepoint_status status = step_to_parent(catalog, &parent, error);
+        if (status != SAVEPOINT_OK) { /* so far it is known all the same */
+            remember_parent(catalog, first, parent);
             return status;
         }
-        commit_offset = commit.parent;
-        if (commit_offset == 0) {
-            return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "%s: there is no older snapshot",
-                                   catalog->source->path);
-        }
-    } while (svp_catalog_is_dropped(catalog, commit_offset));
-    return svp_catalog_at(catalog, snapshot, commit_offset, error);
+        first = first == 0 ? parent : first;
+    } while (parent != 0 && svp_catalog_is_dropped(catalog, parent));
+    remember_parent(catalog, first, parent);
+    if (parent == 0) {
+        return svp_status_fail(error, SAVEPOINT_NOT_FOUND, "find", "%s: there is no older snapshot",
+                               catalog->source->path);
+    }
+    return svp_catalog_at(catalog, snapshot, parent, error);
 }
 
 /* The snapshot at `offset`, or where its record is damaged the last one before it that is whole. NOT_FOUND when none

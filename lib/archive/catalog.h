@@ -10,6 +10,11 @@
 #include "archive/survey.h"
 #include "format/body.h"
 
+struct svp_dropped { /* a dropped snapshot */
+    uint64_t commit; /* offset of its COMMIT */
+    uint64_t parent; /* SVP_NO_OFFSET until it was looked for: an ancestor, all between the two were dropped */
+};
+
 struct svp_catalog {
     const struct svp_source *source;
     uint32_t alignment; /* of the archive's transactions */
@@ -18,12 +23,13 @@ struct svp_catalog {
     uint64_t sealed_bytes;
     size_t ref_count; /* references in force, HEAD not among them; newest first */
     struct svp_ref *refs;
-    size_t certain_refs;  /* so many of them are in force; the others may have been moved by one that is damaged */
-    size_t dropped_count; /* COMMIT offsets of dropped snapshots, ascending */
-    uint64_t *dropped;
-    bool chain_damaged;        /* a reference or a tombstone is */
-    uint64_t tombstone_damage; /* of the last TOMBSTONE in the file that is damaged; 0: none is */
-    uint64_t damage_offset;    /* of the last COMMIT, REF or TOMBSTONE in the file that was found damaged so far */
+    size_t certain_refs; /* so many of them are in force; the others may have been moved by one that is damaged */
+    uint64_t *named;     /* their targets, ascending; ref_count of them */
+    size_t dropped_count;
+    struct svp_dropped *dropped; /* ascending */
+    bool chain_damaged;          /* a reference or a tombstone is */
+    uint64_t tombstone_damage;   /* of the last TOMBSTONE in the file that is damaged; 0: none is */
+    uint64_t damage_offset;      /* of the last COMMIT, REF or TOMBSTONE in the file that was found damaged so far */
     struct svp_survey survey;
 };
 
@@ -51,7 +57,7 @@ void svp_catalog_drop(struct svp_catalog *catalog, uint64_t commit_offset);
 
 /* The nearest kept ancestor; the snapshot before in file order and the newest one, dropped ones included (their flag
  * tells) and damaged ones left out. NOT_FOUND, EMPTY; CORRUPT where an ancestor is damaged, or all are. */
-enum savepoint_status svp_catalog_parent(const struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
+enum savepoint_status svp_catalog_parent(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                          uint64_t commit_offset, struct savepoint_error *error);
 enum savepoint_status svp_catalog_previous(struct svp_catalog *catalog, struct savepoint_snapshot *snapshot,
                                            uint64_t commit_offset, struct savepoint_error *error);

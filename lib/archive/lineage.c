@@ -110,21 +110,14 @@ struct svp_line *svp_lineage_at(const struct svp_lineage *lineage, uint64_t offs
     return found ? &lineage->lines[low] : NULL;
 }
 
-/* Every step leads back in the file: svp_source_commit saw to that. */
-struct svp_line *svp_lineage_base(const struct svp_lineage *lineage, const struct svp_line *line)
+/* Where both ways lead back in the file, as svp_source_commit saw to, what a line leads to is settled before it is. */
+void svp_lineage_settle(struct svp_lineage *lineage)
 {
-    struct svp_line *at = svp_lineage_at(lineage, line->base);
-    while (at != NULL && !at->kept) {
-        at = svp_lineage_at(lineage, at->base);
+    for (size_t i = 0; i < lineage->count; i++) {
+        struct svp_line *line = &lineage->lines[i];
+        struct svp_line *base = svp_lineage_at(lineage, line->base);
+        struct svp_line *parent = svp_lineage_at(lineage, line->parent);
+        line->kept_base = base == NULL || base->kept ? base : base->kept_base;
+        line->kept_parent = parent == NULL || parent->kept ? parent : parent->kept_parent;
     }
-    return at;
-}
-
-struct svp_line *svp_lineage_parent(const struct svp_lineage *lineage, const struct svp_line *line)
-{
-    struct svp_line *at = svp_lineage_at(lineage, line->parent);
-    while (at != NULL && !at->kept) {
-        at = svp_lineage_at(lineage, at->parent);
-    }
-    return at;
 }

@@ -15,6 +15,7 @@ struct svp_line { /* one snapshot */
     bool dropped; /* a tombstone is there */
     bool bound;   /* HEAD, or a label or pin leads to it */
     bool kept;
+    const struct svp_line *kept_base, *kept_parent; /* the nearest that is kept: of its bases, its ancestors; or NULL */
 
     /* once written to another file */
     uint64_t target, target_regions; /* offsets of its COMMIT and REGIONS there */
@@ -38,8 +39,7 @@ void svp_lineage_close(struct svp_lineage *lineage);
 
 /* The snapshot whose COMMIT stands at `offset`; NULL: there is none. */
 struct svp_line *svp_lineage_at(const struct svp_lineage *lineage, uint64_t offset);
-/* The nearest snapshot on the base chain, or among the ancestors, that is kept; NULL: none is. */
-struct svp_line *svp_lineage_base(const struct svp_lineage *lineage, const struct svp_line *line);
-struct svp_line *svp_lineage_parent(const struct svp_lineage *lineage, const struct svp_line *line);
+/* Once it is known which are kept: finds kept_base and kept_parent of all. */
+void svp_lineage_settle(struct svp_lineage *lineage);
 
 #endif

@@ -105,7 +105,7 @@ static enum savepoint_status stand_at(struct rewrite *rewrite, const struct svp_
         return SAVEPOINT_OK;
     }
     memset(copy->recode.levels, 0, sizeof copy->recode.levels);
-    for (const struct svp_line *at = base; at != NULL; at = svp_lineage_base(rewrite->lineage, at)) {
+    for (const struct svp_line *at = base; at != NULL; at = at->kept_base) {
         svp_recode_meet(&copy->recode, at->target, at->target_depth);
     }
     return base != NULL ? svp_copy_stand_at(copy, base->offset, base->target, base->target_depth, rewrite->error)
@@ -135,7 +135,7 @@ write_commit(struct rewrite *rewrite, struct svp_line *line, const struct svp_co
 {
     struct svp_commit commit = *from;
     struct svp_copy *copy = &rewrite->copy;
-    const struct svp_line *parent = svp_lineage_parent(rewrite->lineage, line);
+    const struct svp_line *parent = line->kept_parent;
     enum savepoint_status status = write_regions(rewrite, line, base);
     if (status == SAVEPOINT_OK && from->metadata != 0) {
         status = svp_copy_record(copy, SVP_META, from->metadata, &commit.metadata, rewrite->error);
@@ -156,7 +156,7 @@ write_commit(struct rewrite *rewrite, struct svp_line *line, const struct svp_co
 static enum savepoint_status write_snapshot(struct rewrite *rewrite, struct svp_line *line)
 {
     struct svp_commit commit;
-    const struct svp_line *base = svp_lineage_base(rewrite->lineage, line);
+    const struct svp_line *base = line->kept_base;
     line->target_depth = base != NULL ? base->target_depth + 1 : 1;
     enum savepoint_status status = svp_source_commit(&rewrite->archive->source, &commit, line->offset, rewrite->error);
     status = status == SAVEPOINT_OK ? stand_at(rewrite, base) : status;
@@ -279,6 +279,7 @@ svp_rewrite(struct savepoint_archive *archive, struct svp_lineage *lineage, stru
 {
     struct rewrite rewrite = { .archive = archive, .lineage = lineage, .append = append, .error = error };
     const struct svp_sink sink = sink_of(&rewrite);
+    svp_lineage_settle(lineage);
     if (append != NULL) {
         svp_reader_open(&rewrite.written, &append->source);
     } else { /* what a first transaction begins with */

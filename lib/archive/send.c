@@ -79,7 +79,7 @@ static void place_commit(const struct send *send, struct svp_commit *commit, con
     static const struct svp_hash none;
     const struct svp_recode *recode = &send->copy.recode;
     const struct svp_line *base = send->before != NULL ? send->before : send->since;
-    const struct svp_line *parent = svp_lineage_parent(&send->lineage, line);
+    const struct svp_line *parent = line->kept_parent;
     commit->base_id = base != NULL ? base->id : none;
     commit->base = send->before != NULL ? send->before->target : 0;
     commit->parent = parent != NULL ? parent->target : 0;
@@ -154,6 +154,7 @@ static enum savepoint_status write_stream(struct send *send)
 
 static enum savepoint_status run(struct send *send, savepoint_stream_write *write, void *write_user)
 {
+    svp_lineage_settle(&send->lineage);
     svp_outflow_open(&send->outflow, &send->archive->log.segment, write, write_user);
     if (send->since != NULL) {
         send->outflow.segment.incompatible |= SVP_FEATURE_CONTINUES;
