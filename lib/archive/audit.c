@@ -23,6 +23,7 @@ void svp_audit_close(struct svp_audit *audit)
     svp_audit_pages_close(audit);
     svp_buffer_free(&audit->chain);
     svp_buffer_free(&audit->holes);
+    svp_buffer_free(&audit->links);
     svp_memory_free(audit->dropped);
 }
 

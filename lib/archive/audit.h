@@ -33,6 +33,7 @@ struct svp_audit { /* start with svp_audit_open; what END must say, and what thi
     uint64_t dropped_seed;
     struct svp_audit_latest *latest; /* streams only: a hash table */
     size_t latest_count, latest_capacity;
+    uint64_t latest_seed;
 
     bool started, sealed, has_segment, has_commit;
     uint64_t running; /* its number */
@@ -44,6 +45,7 @@ struct svp_audit { /* start with svp_audit_open; what END must say, and what thi
     struct svp_buffer chain;  /* header hashes of its records */
     struct svp_buffer places; /* struct svp_audit_place per stored page */
     struct svp_buffer holes;  /* struct svp_audit_hole, ascending */
+    struct svp_buffer links;  /* of all snapshots so far, in file order (audit_chain.c) */
 };
 
 void svp_audit_open(struct svp_audit *audit, const struct svp_source *source, uint32_t alignment);

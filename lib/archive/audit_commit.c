@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "archive/audit_chain.h"
 #include "archive/audit_pages.h"
 #include "format/bytes.h"
 #include "status.h"
@@ -59,12 +60,14 @@ static enum savepoint_status check_below(const struct svp_audit *audit, const st
     if (audit->index.kind == SVP_INDEX_MAP && audit->index.below == 0) {
         return SAVEPOINT_OK;
     }
-    while (audit->index.kind == SVP_INDEX_MAP && at > audit->index.below) { /* every step leads back */
+    if (audit->index.kind == SVP_INDEX_MAP) {
+        at = svp_audit_chain_down(audit, at, audit->index.below);
+    }
+    if (audit->index.kind == SVP_INDEX_MAP && at > audit->index.below) { /* it was not met in its place */
         enum savepoint_status status = svp_source_commit(audit->source, &step, at, error);
         if (status != SAVEPOINT_OK) {
             return svp_audit_follow(audit, status, offset, "the bases of the snapshot cannot be read", error);
         }
-        at = step.base;
     }
     return at == audit->index.below
                ? SAVEPOINT_OK
@@ -187,6 +190,10 @@ svp_audit_commit_check(struct svp_audit *audit, const struct svp_record *record,
         return status;
     }
     status = check_commit(audit, &commit, record->offset, error);
+    svp_audit_chain_add(audit, record->offset, commit.base);
+    if (audit->links.failed) {
+        return svp_source_verdict(audit->source, SVP_EXHAUSTED, record->offset, "snapshot record", error);
+    }
     audit->expected.newest_commit = record->offset;
     audit->expected.head = (commit.flags & SVP_COMMIT_NO_HEAD) != 0 ? audit->expected.head : record->offset;
     if (commit.sequence > audit->expected.highest_sequence) {

@@ -3,8 +3,11 @@
 
 #include <stdlib.h>
 
+#include "format/bytes.h"
+#include "format/digest.h"
 #include "format/memory.h"
 #include "format/pages.h"
+#include "os/host.h"
 
 struct svp_audit_latest {
     uint64_t page;
@@ -82,11 +85,14 @@ const struct svp_audit_place *svp_audit_pages_of(const struct svp_audit *audit, 
     return places_count > 0 ? places + low : NULL;
 }
 
-/* The place of a page in the table: its own, or the empty one where it belongs. */
+/* The place of a page in the table: its own, or the empty one where it belongs. The seed is nobody's to know: pages
+ * chosen to meet in one place would make the table a list. */
 static struct svp_audit_latest *find_latest(const struct svp_audit *audit, uint32_t region_id, uint64_t page)
 {
-    uint64_t mixed = (page ^ (uint64_t)region_id << 34) * UINT64_C(0x9e3779b97f4a7c15);
-    size_t at = (size_t)(mixed >> 32) & (audit->latest_capacity - 1);
+    uint8_t key[12];
+    svp_store64(key, page);
+    svp_store32(key + 8, region_id);
+    size_t at = (size_t)svp_digest64(audit->latest_seed, key, sizeof key) & (audit->latest_capacity - 1);
     while (audit->latest[at].record_offset != 0 &&
            (audit->latest[at].page != page || audit->latest[at].region_id != region_id)) {
         at = (at + 1) & (audit->latest_capacity - 1);
@@ -106,6 +112,9 @@ static bool grow_latest(struct svp_audit *audit)
     struct svp_audit_latest *grown = svp_memory_zalloc(capacity, sizeof *grown);
     if (grown == NULL) {
         return false;
+    }
+    if (old_capacity == 0) {
+        svp_host_random(&audit->latest_seed, sizeof audit->latest_seed);
     }
     audit->latest = grown;
     audit->latest_capacity = capacity;
