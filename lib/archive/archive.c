@@ -85,6 +85,7 @@ savepoint_archive_open(struct savepoint_archive **archive, const char *path, str
 void savepoint_archive_close(struct savepoint_archive *archive)
 {
     if (archive != NULL) {
+        svp_page_map_close(&archive->sought.map);
         svp_regions_free(&archive->regions);
         svp_catalog_close(&archive->catalog);
         svp_reader_close(&archive->reader);
@@ -217,6 +218,52 @@ savepoint_archive_region_at(struct savepoint_archive *archive, struct savepoint_
     return status;
 }
 
+/* Where all pages of the region are. Behind damage to an index nothing is known: for those pages it is to be met. */
+static enum savepoint_status
+map_region(struct savepoint_archive *archive, const struct svp_region_entry *entry, struct savepoint_error *error)
+{
+    struct savepoint_archive_sought *sought = &archive->sought;
+    sought->mapped = svp_page_map_open(&sought->map, entry->id, entry->bytes / SVP_PAGE_BYTES);
+    if (!sought->mapped) {
+        return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory for a page table",
+                               archive->source.path);
+    }
+    enum savepoint_status status = svp_reader_map(&archive->reader, &sought->map, 1, sought->commit, error);
+    sought->whole = status == SAVEPOINT_OK;
+    if (!sought->whole && status != SAVEPOINT_CORRUPT && status != SAVEPOINT_UNSUPPORTED) {
+        svp_page_map_close(&sought->map);
+        sought->mapped = false;
+        return status;
+    }
+    return SAVEPOINT_OK;
+}
+
+/* Looking for one page takes a few steps, as indexes are written here. Where it takes so many that all the pages of the
+ * region could have been looked up at once, they are: a file may be made such that each page is a long way off. */
+static enum savepoint_status
+find_page(struct savepoint_archive *archive, uint64_t *record, const struct svp_region_entry *entry,
+          uint64_t commit_offset, uint64_t page, struct savepoint_error *error)
+{
+    enum { WORK_MAX = 1 << 16 };
+    struct savepoint_archive_sought *sought = &archive->sought;
+    if (sought->commit != commit_offset || sought->region_id != entry->id) {
+        svp_page_map_close(&sought->map);
+        *sought = (struct savepoint_archive_sought){ .commit = commit_offset,
+                                                     .region_id = entry->id,
+                                                     .work_before = archive->reader.work };
+    }
+    if (!sought->mapped && archive->reader.work - sought->work_before > WORK_MAX) {
+        enum savepoint_status status = map_region(archive, entry, error);
+        if (status != SAVEPOINT_OK) {
+            return status;
+        }
+    }
+    *record = sought->mapped ? svp_page_map_get(&sought->map, page) : 0;
+    return *record != 0 || sought->whole
+               ? SAVEPOINT_OK
+               : svp_reader_find(&archive->reader, record, commit_offset, entry->id, page, error);
+}
+
 /* Reads the part of one page that falls into [offset, offset + bytes). */
 static enum savepoint_status
 read_page_part(struct savepoint_archive *archive, uint8_t *to, const struct svp_region_entry *entry,
@@ -228,7 +275,7 @@ read_page_part(struct savepoint_archive *archive, uint8_t *to, const struct svp_
     uint64_t record = 0;
     enum savepoint_status status = SAVEPOINT_OK;
     if (!svp_region_excludes(entry, page_index)) {
-        status = svp_reader_find(&archive->reader, &record, commit_offset, entry->id, page_index, error);
+        status = find_page(archive, &record, entry, commit_offset, page_index, error);
     }
     if (status == SAVEPOINT_OK) {
         status = svp_reader_page(&archive->reader, page, &origin, record, entry->id, page_index, error);

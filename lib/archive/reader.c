@@ -129,6 +129,7 @@ static enum savepoint_status get_index(struct svp_reader *reader, const struct s
             return status;
         }
         cached->commit = commit_offset;
+        reader->work += 64 + cached->index.count;
         reader->index_bytes += index_bytes(&cached->index);
     }
     cached->used = ++reader->clock;
@@ -163,6 +164,7 @@ find_in_list(struct svp_reader *reader, uint64_t *record_offset, const struct sv
     for (uint32_t i = 0; i < index->count; i++) {
         const struct svp_index_entry *entry = &index->entries[i];
         const struct svp_cached_pages *cached = NULL;
+        reader->work++;
         if (entry->region_id != region_id || page < entry->first_page ||
             page - entry->first_page >= entry->page_count) {
             continue;
@@ -207,11 +209,18 @@ enum savepoint_status svp_reader_find(struct svp_reader *reader, uint64_t *recor
     return SAVEPOINT_OK;
 }
 
-static struct svp_page_map *map_of(struct svp_page_map *maps, size_t map_count, uint32_t region_id)
+struct filling { /* of page maps, from one index after the other */
+    struct svp_reader *reader;
+    struct svp_page_map *maps;
+    size_t map_count;
+    uint64_t damaged_pages_left; /* that may yet be led to damage */
+};
+
+static struct svp_page_map *map_of(const struct filling *filling, uint32_t region_id)
 {
-    for (size_t i = 0; i < map_count; i++) {
-        if (maps[i].region_id == region_id) {
-            return &maps[i];
+    for (size_t i = 0; i < filling->map_count; i++) {
+        if (filling->maps[i].region_id == region_id) {
+            return &filling->maps[i];
         }
     }
     return NULL;
@@ -227,30 +236,31 @@ static bool fill_run(struct svp_page_map *map, const struct svp_index_entry *ent
 }
 
 /* A damaged record must not cost pages that do not depend on it: all pages that might be in it and have no newer
- * version point to it, so that whoever reads one of them meets the damage, and nobody else. Bounds too wide for that
- * (no writer of ours makes them) are damage to all. */
+ * version point to it, so that whoever reads one of them meets the damage, and nobody else. Bounds too wide for that,
+ * taken together (no writer of ours makes them), are damage to all: a few bytes could claim all the memory there is. */
 static enum savepoint_status
-fill_damaged(struct svp_page_map *map, const struct svp_index_entry *entry, bool *enough, enum savepoint_status damage)
+fill_damaged(struct filling *filling, struct svp_page_map *map, const struct svp_index_entry *entry, bool *enough,
+             enum savepoint_status damage)
 {
-    const uint64_t pages_max = UINT64_C(1) << 20;
-    if (entry->page_count > pages_max) {
+    if (entry->page_count > filling->damaged_pages_left) {
         return damage;
     }
+    filling->damaged_pages_left -= entry->page_count;
     *enough = fill_run(map, entry);
     return SAVEPOINT_OK;
 }
 
 static enum savepoint_status
-fill_from_list_entry(struct svp_reader *reader, struct svp_page_map *map, const struct svp_index_entry *entry,
+fill_from_list_entry(struct filling *filling, struct svp_page_map *map, const struct svp_index_entry *entry,
                      bool *enough, struct savepoint_error *error)
 {
     const struct svp_cached_pages *cached = NULL;
-    enum savepoint_status status = svp_pages_cache_get(reader, &cached, entry->record_offset, error);
+    enum savepoint_status status = svp_pages_cache_get(filling->reader, &cached, entry->record_offset, error);
     if (status == SAVEPOINT_OK && cached->pages.region_id != map->region_id) {
-        status = svp_source_verdict(reader->source, SVP_BAD, entry->record_offset, "batch of pages", error);
+        status = svp_source_verdict(filling->reader->source, SVP_BAD, entry->record_offset, "batch of pages", error);
     }
     if (status == SAVEPOINT_CORRUPT) {
-        return fill_damaged(map, entry, enough, status);
+        return fill_damaged(filling, map, entry, enough, status);
     }
     for (uint32_t i = 0; status == SAVEPOINT_OK && *enough && i < cached->pages.count; i++) {
         *enough = svp_page_map_fill(map, cached->pages.pages[i], entry->record_offset);
@@ -258,26 +268,29 @@ fill_from_list_entry(struct svp_reader *reader, struct svp_page_map *map, const 
     return status;
 }
 
-static enum savepoint_status fill_from_index(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
-                                             const struct svp_index *index, struct savepoint_error *error)
+static enum savepoint_status
+fill_from_index(struct filling *filling, const struct svp_index *index, struct savepoint_error *error)
 {
     bool enough = true;
     enum savepoint_status status = SAVEPOINT_OK;
+    struct svp_page_map *map = NULL;
     for (uint32_t i = 0; status == SAVEPOINT_OK && enough && i < index->count; i++) {
         const struct svp_index_entry *entry = &index->entries[i];
-        struct svp_page_map *map = map_of(maps, map_count, entry->region_id);
+        if (i == 0 || entry->region_id != index->entries[i - 1].region_id) { /* entries go by regions */
+            map = map_of(filling, entry->region_id);
+        }
         if (map == NULL) {
             continue;
         }
         if (index->kind == SVP_INDEX_LIST) {
-            status = fill_from_list_entry(reader, map, entry, &enough, error);
+            status = fill_from_list_entry(filling, map, entry, &enough, error);
         } else {
             enough = fill_run(map, entry);
         }
     }
     if (status == SAVEPOINT_OK && !enough) {
-        status =
-            svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory for a page table", reader->source->path);
+        status = svp_status_fail(error, SAVEPOINT_NO_MEMORY, "read", "%s: no memory for a page table",
+                                 filling->reader->source->path);
     }
     return status;
 }
@@ -291,11 +304,12 @@ enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_page_
 enum savepoint_status svp_reader_map_above(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
                                            uint64_t commit_offset, uint64_t base_offset, struct savepoint_error *error)
 {
+    struct filling filling = { reader, maps, map_count, UINT64_C(1) << 20 };
     while (commit_offset > base_offset) {
         struct svp_index index = { 0 };
         enum savepoint_status status = load_index(reader, &index, commit_offset, error);
         if (status == SAVEPOINT_OK) {
-            status = fill_from_index(reader, maps, map_count, &index, error);
+            status = fill_from_index(&filling, &index, error);
         }
         if (status == SAVEPOINT_OK && index.below >= commit_offset) {
             status = svp_source_verdict(reader->source, SVP_BAD, commit_offset, "index", error);

@@ -34,6 +34,7 @@ struct svp_reader {
     const struct svp_source *source;
     uint64_t clock;
     uint64_t index_bytes;
+    uint64_t work; /* done to find pages one by one: about how many entries of indexes were looked at */
     struct svp_cached_pages *pages[SVP_READER_PAGES];
     struct svp_cached_index indexes[SVP_READER_INDEXES];
     struct svp_survey survey; /* for indexes whose COMMIT is damaged */
