@@ -28,9 +28,6 @@ static enum savepoint_status receive_metadata(struct svp_receive *receive)
     const struct svp_inflow *inflow = &receive->inflow;
     struct svp_append *append = &receive->append;
     size_t bytes = (size_t)inflow->record.body_bytes;
-    if (bytes > 2 * SVP_METADATA_BYTES_MAX) { /* with what surrounds the values */
-        return svp_inflow_broken(inflow, "metadata above the format's limit", receive->error);
-    }
     receive->stream_metadata = inflow->record.offset;
     receive->metadata_hash = svp_digest128(0, inflow->body, bytes);
     svp_buffer_clear(&append->body);
@@ -93,11 +90,17 @@ static struct svp_receive_pair *last_pair(struct svp_receive *receive)
 /* The nearest ancestor: one of the stream, or the parent itself where that is here, or what the stream goes on from. */
 static uint64_t parent_of(struct svp_receive *receive, const struct svp_commit *commit)
 {
-    const struct svp_receive_pair *first = (const struct svp_receive_pair *)(const void *)receive->received.bytes;
-    for (const struct svp_receive_pair *at = last_pair(receive); commit->parent != 0 && at >= first; at--) {
-        if (at->stream == commit->parent) {
-            return at->here;
-        }
+    const struct svp_receive_pair *pairs = (const struct svp_receive_pair *)(const void *)receive->received.bytes;
+    size_t low = 0; /* of those that are not before the parent */
+    const size_t count = receive->received.count / sizeof *pairs;
+    for (size_t high = count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        bool before = pairs[middle].stream < commit->parent;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    if (commit->parent != 0 && low < count && pairs[low].stream == commit->parent) {
+        return pairs[low].here;
     }
     const struct svp_line *line = svp_receive_find(receive, &commit->parent_id);
     static const struct svp_hash none;
@@ -312,7 +315,7 @@ static void close_receive(struct svp_receive *receive)
     svp_regions_free(&receive->base.table);
     svp_buffer_free(&receive->base.regions_body);
     svp_buffer_free(&receive->stream_body);
-    svp_buffer_free(&receive->gone);
+    svp_receive_unknow(receive);
     svp_buffer_free(&receive->received);
     svp_buffer_free(&receive->touched);
 }

@@ -10,6 +10,8 @@
 #include "archive/inflow.h"
 #include "archive/lineage.h"
 
+struct svp_receive_sequence; /* receive_known.c */
+
 struct svp_receive_base {           /* a snapshot in the archive */
     uint64_t commit, stream_commit; /* offsets of its COMMIT; 0: none */
     struct svp_hash id;
@@ -27,10 +29,12 @@ struct svp_receive {
     struct svp_segment segment; /* of the stream */
     struct svp_append append;
     bool was_empty;
-    struct svp_reader reader;   /* of the archive */
-    struct svp_lineage here;    /* what it holds */
-    struct svp_buffer gone;     /* struct svp_tombstone of those whose bytes are gone */
-    struct svp_buffer received; /* struct svp_receive_pair */
+    struct svp_reader reader; /* of the archive */
+    struct svp_lineage here;  /* what it holds */
+    struct svp_line **by_id;  /* the same */
+    size_t sequence_count;
+    struct svp_receive_sequence *sequences; /* of those, and of those whose bytes are gone */
+    struct svp_buffer received;             /* struct svp_receive_pair */
     struct svp_recode recode;
     struct svp_unpacker *unpacker;
     struct svp_receive_base base;
@@ -60,7 +64,6 @@ struct svp_receive_touch {
 enum savepoint_status svp_receive_segment(struct svp_receive *receive);
 enum savepoint_status svp_receive_open(struct svp_receive *receive, const char *path);
 enum savepoint_status svp_receive_start(struct svp_receive *receive);
-struct svp_line *svp_receive_find(const struct svp_receive *receive, const struct svp_hash *id);
 /* MISMATCH: the sequence of the commit being read is another snapshot's, or was that of one whose bytes are gone; or
  * its regions are older than those here. */
 enum savepoint_status svp_receive_check_clash(struct svp_receive *receive);
@@ -68,6 +71,14 @@ enum savepoint_status svp_receive_check_clash(struct svp_receive *receive);
 enum savepoint_status svp_receive_stand_at(struct svp_receive *receive, const struct svp_line *line);
 /* The commit being read is here already: stands at that, of which only the touched pages are new. */
 enum savepoint_status svp_receive_move_to(struct svp_receive *receive, const struct svp_line *line);
+
+/* receive_known.c: what is in the archive. Looked up in what was made of `here` and of the tombstones of snapshots
+ * whose bytes are gone; false: no memory. */
+enum svp_receive_place { SVP_RECEIVE_NOWHERE, SVP_RECEIVE_HERE, SVP_RECEIVE_GONE };
+bool svp_receive_know(struct svp_receive *receive, const struct svp_tombstone *gone, size_t gone_count);
+void svp_receive_unknow(struct svp_receive *receive);
+struct svp_line *svp_receive_find(const struct svp_receive *receive, const struct svp_hash *id); /* NULL: it is not */
+enum svp_receive_place svp_receive_where(const struct svp_receive *receive, uint64_t sequence);
 
 /* receive_pages.c: the records in front of the COMMIT, and what they come to */
 enum savepoint_status svp_receive_regions(struct svp_receive *receive);

@@ -14,10 +14,11 @@ static enum savepoint_status fail_memory(const struct svp_receive *receive)
 
 /* ---- what is here */
 
-static enum savepoint_status load_gone(struct svp_receive *receive)
+static enum savepoint_status load_known(struct svp_receive *receive)
 {
     const struct svp_source *source = &receive->append.source;
     struct svp_buffer body = { 0 };
+    struct svp_buffer gone = { 0 }; /* struct svp_tombstone */
     enum savepoint_status status = SAVEPOINT_OK;
     for (uint64_t at = receive->append.tail.end.newest_tombstone; status == SAVEPOINT_OK && at != 0;) {
         struct svp_record record;
@@ -30,11 +31,16 @@ static enum savepoint_status load_gone(struct svp_receive *receive)
         }
         at = tombstone.previous;
         if (status == SAVEPOINT_OK && tombstone.commit == 0) {
-            svp_buffer_add(&receive->gone, &tombstone, sizeof tombstone);
+            svp_buffer_add(&gone, &tombstone, sizeof tombstone);
         }
     }
+    const struct svp_tombstone *first = (const struct svp_tombstone *)(const void *)gone.bytes;
+    if (status == SAVEPOINT_OK && (gone.failed || !svp_receive_know(receive, first, gone.count / sizeof *first))) {
+        status = fail_memory(receive);
+    }
     svp_buffer_free(&body);
-    return status == SAVEPOINT_OK && receive->gone.failed ? fail_memory(receive) : status;
+    svp_buffer_free(&gone);
+    return status;
 }
 
 static enum savepoint_status load_next_id(struct svp_receive *receive)
@@ -60,18 +66,8 @@ static enum savepoint_status load(struct svp_receive *receive)
     }
     status = svp_lineage_open(&receive->here, &catalog, receive->error);
     svp_catalog_close(&catalog);
-    status = status == SAVEPOINT_OK ? load_gone(receive) : status;
+    status = status == SAVEPOINT_OK ? load_known(receive) : status;
     return status == SAVEPOINT_OK ? load_next_id(receive) : status;
-}
-
-struct svp_line *svp_receive_find(const struct svp_receive *receive, const struct svp_hash *id)
-{
-    for (size_t i = receive->here.count; i-- > 0;) {
-        if (memcmp(receive->here.lines[i].id.bytes, id->bytes, sizeof id->bytes) == 0) {
-            return &receive->here.lines[i];
-        }
-    }
-    return NULL;
 }
 
 enum savepoint_status svp_receive_check_clash(struct svp_receive *receive)
@@ -81,23 +77,18 @@ enum savepoint_status svp_receive_check_clash(struct svp_receive *receive)
         return svp_status_fail(receive->error, SAVEPOINT_MISMATCH, "receive",
                                "the archive has regions that are newer than this stream: receive it into a new one");
     }
-    for (size_t i = 0; i < receive->gone.count; i += sizeof(struct svp_tombstone)) {
-        struct svp_tombstone tombstone;
-        memcpy(&tombstone, receive->gone.bytes + i, sizeof tombstone);
-        if (tombstone.sequence == commit->sequence) {
-            return svp_status_fail(receive->error, SAVEPOINT_MISMATCH, "receive",
-                                   "snapshot %llu of the stream was dropped here and its bytes are gone: send --since "
-                                   "the newest one that is here",
-                                   (unsigned long long)commit->sequence);
-        }
+    enum svp_receive_place place = svp_receive_where(receive, commit->sequence);
+    if (place == SVP_RECEIVE_GONE) {
+        return svp_status_fail(receive->error, SAVEPOINT_MISMATCH, "receive",
+                               "snapshot %llu of the stream was dropped here and its bytes are gone: send --since "
+                               "the newest one that is here",
+                               (unsigned long long)commit->sequence);
     }
-    for (size_t i = 0; i < receive->here.count; i++) {
-        if (receive->here.lines[i].sequence == commit->sequence) {
-            return svp_status_fail(receive->error, SAVEPOINT_MISMATCH, "receive",
-                                   "snapshot %llu of the stream is another one than that here: a program went on with "
-                                   "this archive; receive into a new one",
-                                   (unsigned long long)commit->sequence);
-        }
+    if (place == SVP_RECEIVE_HERE) {
+        return svp_status_fail(receive->error, SAVEPOINT_MISMATCH, "receive",
+                               "snapshot %llu of the stream is another one than that here: a program went on with "
+                               "this archive; receive into a new one",
+                               (unsigned long long)commit->sequence);
     }
     return SAVEPOINT_OK;
 }
@@ -135,10 +126,17 @@ static enum savepoint_status set_base(struct svp_receive *receive, const struct 
         svp_regions_free(&base->table);
         status = svp_source_regions(source, &base->table, commit.regions, receive->error);
     }
+    bool follows =
+        status == SAVEPOINT_OK && base->commit != 0 && commit.base == base->commit && commit.depth == base->depth + 1;
     base->commit = line->offset;
     base->id = line->id;
     base->depth = commit.depth;
     base->regions = commit.regions;
+    if (follows) { /* as most do: the way to the root need not be gone for each */
+        receive->recode.depth = commit.depth;
+        svp_recode_advance(&receive->recode, line->offset);
+        return SAVEPOINT_OK;
+    }
     return status == SAVEPOINT_OK ? find_levels(receive, line->offset) : status;
 }
 
