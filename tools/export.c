@@ -48,6 +48,8 @@ enum { CHUNK_BYTES = 1 << 20 };
 struct item {
     const struct savepoint_region *region;
     char *path;     /* NULL: the standard output */
+    char *stem;     /* of its file's name; NULL: it was not made of the region's */
+    unsigned tried; /* numbers behind such a stem, 1 for none: all up to here are taken */
     bool was_there; /* and is replaced */
     struct outfile_mark mark;
 };
@@ -115,21 +117,32 @@ static bool is_taken(const struct export *export, const char *path, size_t item_
     return false;
 }
 
-/* Two regions may come to the same file name: "a/b" and "a_b". The later ones get a number, too. */
+/* The numbers that the last of so many items with this stem found taken, with its own. */
+static unsigned tried_before(const struct export *export, const char *stem, size_t item_count)
+{
+    while (item_count > 0 && !same_ignoring_case(export->items[item_count - 1].stem, stem)) {
+        item_count--;
+    }
+    return item_count > 0 ? export->items[item_count - 1].tried : 0;
+}
+
+/* Two regions may come to the same file name: "a/b" and "a_b". The later ones get a number, too: looked for behind that
+ * of the one before, for all of thousands may come to the same. */
 static void name_files(struct export *export)
 {
     for (size_t i = 0; i < export->item_count; i++) {
+        struct item *item = &export->items[i];
         char stem[TEXT_FILE_NAME_BYTES];
-        char name[TEXT_FILE_NAME_BYTES + 32];
-        text_file_name(stem, export->items[i].region->name);
-        snprintf(name, sizeof name, "%s.bin", stem);
-        char *path = outfile_join(export->directory, name);
-        for (unsigned number = 2; is_taken(export, path, i); number++) {
-            free(path);
-            snprintf(name, sizeof name, "%s-%u.bin", stem, number);
-            path = outfile_join(export->directory, name);
-        }
-        export->items[i].path = path;
+        char number[16], name[TEXT_FILE_NAME_BYTES + 32];
+        text_file_name(stem, item->region->name);
+        item->tried = tried_before(export, stem, i);
+        item->stem = memcpy(fail_alloc(sizeof stem, 1), stem, sizeof stem);
+        do {
+            free(item->path);
+            snprintf(number, sizeof number, "-%u", ++item->tried);
+            snprintf(name, sizeof name, "%s%s.bin", stem, item->tried > 1 ? number : "");
+            item->path = outfile_join(export->directory, name);
+        } while (is_taken(export, item->path, i));
     }
 }
 
@@ -332,6 +345,7 @@ static int export_regions(struct export *export, int name_count, char **names)
     }
     for (size_t i = 0; i < export->item_count; i++) {
         free(export->items[i].path);
+        free(export->items[i].stem);
     }
     free(export->items);
     free(export->regions);
