@@ -91,7 +91,9 @@ void snapshot_print_names(char *out, size_t bytes, const struct snapshot_names *
     if (snapshot->flags & SAVEPOINT_SNAPSHOT_HEAD) {
         append(out, bytes, "HEAD", "");
     }
-    for (size_t i = 0; i < count; i++) {
+    /* Of one id there may be many snapshots in a forged archive, and many references: what has no room is not gone
+     * over. */
+    for (size_t i = 0; i < count && strlen(out) + 1 < bytes; i++) {
         bool pin = refs[i].kind == SAVEPOINT_REF_PIN;
         const char *name = snapshot_ref_name(&refs[i]);
         append(out, bytes, !pin ? "" : name[0] == '\0' ? "pin" : "pin ", name);
