@@ -301,8 +301,8 @@ enum savepoint_durability {
 
 enum savepoint_history { SAVEPOINT_ARCHIVE = 1 /* the default, where there is one */, SAVEPOINT_RING = 2 };
 
-/* Metadata travels with a snapshot as (type, value) pairs. Types below 0x8000 are the library's: of them a take is
- * given a message and a thumbnail only (else INVALID). */
+/* Metadata travels with a snapshot as (type, value) pairs. Types below 0x8000 are the library's: those that have no
+ * name here are INVALID. */
 struct savepoint_metadata {
     uint16_t type;
     const void *value;

@@ -94,13 +94,13 @@ add_metadata(struct svp_take *take, const struct savepoint_take_options *options
     }
     for (size_t i = 0; i < options->metadata_count; i++) {
         const struct savepoint_metadata *item = &options->metadata[i];
-        const bool known = item->type == SAVEPOINT_METADATA_MESSAGE || item->type == SAVEPOINT_METADATA_THUMBNAIL ||
-                           item->type >= SAVEPOINT_METADATA_APPLICATION;
+        const bool named = item->type >= SAVEPOINT_METADATA_ORIGIN && item->type <= SAVEPOINT_METADATA_THUMBNAIL;
+        const bool known = named || item->type >= SAVEPOINT_METADATA_APPLICATION;
         if (!known || (item->value == NULL && item->bytes > 0)) {
             return svp_status_fail(error, SAVEPOINT_INVALID, "take",
                                    known ? "a value of metadata is NULL, but has %zu bytes"
-                                         : "metadata of type %zu is the library's own: applications have those from "
-                                           "0x8000 on, a message and a thumbnail",
+                                         : "metadata of type %zu is kept for the library: applications have those "
+                                           "from 0x8000 on",
                                    known ? item->bytes : (size_t)item->type);
         }
         if (item->bytes > SVP_METADATA_BYTES_MAX || (total += item->bytes) > SVP_METADATA_BYTES_MAX) {

@@ -131,7 +131,7 @@ CHECK_TEST(bad_options, values_out_of_range)
     metadata[0].type = 5;
     REFUSED(savepoint_take(world.session, NULL, &take, &error), SAVEPOINT_INVALID);
     CHECK(strstr(error.message, "type 5") != NULL);
-    metadata[0].type = SAVEPOINT_METADATA_ORIGIN;
+    metadata[0].type = 0;
     REFUSED(savepoint_take(world.session, NULL, &take, &error), SAVEPOINT_INVALID);
     metadata[0] = (struct savepoint_metadata){ SAVEPOINT_METADATA_MESSAGE, NULL, 1 };
     REFUSED(savepoint_take(world.session, NULL, &take, &error), SAVEPOINT_INVALID);
