@@ -195,9 +195,9 @@ struct savepoint_options {
     uint64_t compare_max_bytes; /* where the primary is missing: largest region served by `compare`
                                    rather than `signal`; 0: 256 KiB */
     uint64_t encoded_bytes;     /* most memory for what is encoded and waits to be written; 0: 64 MiB */
-    uint32_t workers;           /* most threads a restore decodes on, the caller's among them, and, if more than 1,
-                                   whether two compare and hash what was taken while a caller waits for it; 0: one
-                                   for each core, at most 4 */
+    uint32_t workers;           /* most threads a restore decodes on, the caller's among them; and, if more than 1, a
+                                   caller that waits for a take compares and hashes beside the worker; 0: one for each
+                                   core, at most 4 */
     uint32_t profile;           /* enum savepoint_profile: of the snapshots taken; all are read */
     uint64_t ring_bytes;        /* budget of a ring: snapshots in memory, for rewind and rollback; 0: no ring */
 };
@@ -606,7 +606,7 @@ struct savepoint_statistics {
     uint64_t compacted_bytes;    /* by how much they made the archive smaller */
     uint64_t compacting;         /* 1 while one is waiting for its turn or running */
     uint64_t restores_around;    /* damage in the version they started from: savepoint_archive_verify() tells where */
-    uint64_t pages_helped;       /* compared and hashed by a second worker, while a caller waited */
+    uint64_t pages_helped;       /* compared and hashed by callers, while they waited */
 };
 /* Fills in what fits `statistics->size`. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status

@@ -294,9 +294,7 @@ static void encode_take(struct savepoint *session, struct svp_take *take)
     }
     if (status == SAVEPOINT_OK) {
         svp_encode_expect_shadows(session, take);
-        if (svp_recall_captured(session, take)) {
-            svp_examine_begin(session, take);
-        }
+        svp_recall_captured(session, take);
     }
     status = write_pages(session, take, &error);
     settle_hot(take);
@@ -322,7 +320,6 @@ static void mark_take(struct savepoint *session, struct svp_take *take)
     struct savepoint_error error = { 0 };
     struct savepoint_snapshot snapshot = { 0 };
     svp_ring_take_begin(session);
-    svp_examine_begin(session, take);
     enum savepoint_status status = move_shadow(session, take, &error);
     settle_hot(take);
     if (status == SAVEPOINT_OK) {

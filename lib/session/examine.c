@@ -1,23 +1,20 @@
-/* examine.c - staged pages are compared with the shadow and hashed: by the encoder, and by a worker ahead of it */
+/* examine.c - staged pages are compared with the shadow and hashed: by the encoder, and by callers that wait for it */
 #include "session/examine.h"
 
 #include "format/digest.h"
 #include "format/expect.h"
 #include "format/memory.h"
-#include "os/host.h"
 #include "session/recall.h"
 
 bool svp_examine_open(struct svp_examiner *examiner)
 {
-    examiner->wanted = svp_condition_open();
     examiner->results = svp_memory_alloc(SVP_EXAMINED * sizeof *examiner->results);
     examiner->used = 1;
-    return examiner->wanted != NULL && examiner->results != NULL;
+    return examiner->results != NULL;
 }
 
 void svp_examine_close(struct svp_examiner *examiner)
 {
-    svp_condition_close(examiner->wanted);
     svp_memory_free(examiner->results);
 }
 
@@ -66,20 +63,30 @@ static struct svp_examined *place_for_one(struct svp_examiner *examiner)
     return NULL;
 }
 
-/* With the mutex held, which is let go meanwhile. Returns how many pages were examined; 0: there is no chunk left, or
- * no place. */
-static uint32_t examine_one(struct savepoint *session, const struct svp_take *take)
+/* With the mutex held: what the chunk is compared with is there. */
+static bool is_held(const struct svp_chunk *chunk)
+{
+    bool held = true;
+    for (uint32_t i = 0; held && i < chunk->count; i++) {
+        held = !svp_pageset_has(&chunk->region->absent, chunk->pages[i]);
+    }
+    return held;
+}
+
+/* With the mutex held, which is let go meanwhile: the first chunk that nobody has begun. Returns how many pages were
+ * examined; 0: there is no such chunk, or no place, or it is one for the encoder. */
+static uint32_t examine_one(struct savepoint *session, const struct svp_take *take, bool encoder)
 {
     struct svp_examiner *examiner = &session->examiner;
     struct svp_chunk *chunk = first_left(take);
-    struct svp_examined *examined = chunk != NULL ? place_for_one(examiner) : NULL;
+    bool held = chunk != NULL && is_held(chunk);
+    struct svp_examined *examined = held || (encoder && chunk != NULL) ? place_for_one(examiner) : NULL;
     if (examined == NULL) {
         return 0;
     }
     chunk->examined = examined;
-    const bool examinable = take->examinable;
     svp_mutex_unlock(session->mutex);
-    if (!examinable) { /* only the encoder comes here then */
+    if (!held) {
         svp_recall_chunk(session, chunk);
     }
     examine(chunk, examined);
@@ -92,28 +99,32 @@ static uint32_t examine_one(struct savepoint *session, const struct svp_take *ta
     return chunk->count;
 }
 
-/* With the mutex held: the worker is wanted where there is more than the encoder itself examines next. */
-static void want_worker(struct svp_examiner *examiner, const struct svp_take *take)
+/* With the mutex held: callers that wait are wanted again where there is more than the encoder itself examines next,
+ * and not for one place at a time. */
+static void want_help(struct savepoint *session, const struct svp_take *take)
 {
-    bool helps = examiner->idle && examiner->waiting > 0 && take != NULL && take->examinable;
-    const struct svp_chunk *left = helps ? first_left(take) : NULL;
-    if (left != NULL && left->next != NULL) {
-        examiner->idle = false;
-        svp_condition_wake_all(examiner->wanted);
+    const struct svp_examiner *examiner = &session->examiner;
+    unsigned used = 0;
+    for (uint32_t i = 1; i < SVP_EXAMINED; i++) {
+        used += examiner->used >> i & 1;
     }
-}
-
-void svp_examine_hurry(struct savepoint *session)
-{
-    session->examiner.waiting++;
-    want_worker(&session->examiner, session->next_take);
+    const struct svp_chunk *left = examiner->idle > 0 && used < SVP_EXAMINED / 2 ? first_left(take) : NULL;
+    if (left != NULL && left->next != NULL && is_held(left)) {
+        svp_condition_wake_all(session->changed);
+    }
 }
 
 void svp_examine_wait(struct savepoint *session)
 {
-    svp_examine_hurry(session);
-    svp_condition_wait(session->changed, session->mutex);
-    session->examiner.waiting--;
+    struct svp_examiner *examiner = &session->examiner;
+    const struct svp_take *take = session->options.workers > 1 ? session->next_take : NULL;
+    const uint32_t pages = take != NULL ? examine_one(session, take, false) : 0;
+    session->statistics.pages_helped += pages;
+    if (pages == 0) {
+        examiner->idle++;
+        svp_condition_wait(session->changed, session->mutex);
+        examiner->idle--;
+    }
 }
 
 struct svp_chunk *svp_examine_next(struct savepoint *session, struct svp_take *take)
@@ -126,8 +137,8 @@ struct svp_chunk *svp_examine_next(struct savepoint *session, struct svp_take *t
         if (chunk == NULL ? take->complete : chunk->ready || (failed && chunk->examined == NULL)) {
             break;
         }
-        want_worker(&session->examiner, take);
-        if (examine_one(session, take) == 0) {
+        want_help(session, take);
+        if (examine_one(session, take, true) == 0) {
             session->examiner.awaited = chunk != NULL;
             svp_condition_wait(session->changed, session->mutex);
         }
@@ -135,7 +146,7 @@ struct svp_chunk *svp_examine_next(struct savepoint *session, struct svp_take *t
     if (chunk != NULL) {
         take->first_chunk = chunk->next;
         take->last_chunk = chunk->next != NULL ? take->last_chunk : NULL;
-        want_worker(&session->examiner, take);
+        want_help(session, take);
     }
     svp_mutex_unlock(session->mutex);
     return chunk;
@@ -153,50 +164,5 @@ void svp_examine_give_back(struct svp_examiner *examiner, struct svp_chunk *chun
     if (chunk->examined != NULL) {
         examiner->used &= ~(1u << (chunk->examined - examiner->results));
         chunk->examined = NULL;
-    }
-}
-
-void svp_examine_begin(struct savepoint *session, struct svp_take *take)
-{
-    svp_mutex_lock(session->mutex);
-    take->examinable = true;
-    svp_mutex_unlock(session->mutex);
-}
-
-/* ---- the worker */
-
-static void run(void *argument)
-{
-    struct savepoint *session = argument;
-    struct svp_examiner *examiner = &session->examiner;
-    svp_host_work_behind();
-    svp_mutex_lock(session->mutex);
-    while (!examiner->stopping) {
-        const struct svp_take *take = session->next_take;
-        bool helps = examiner->waiting > 0 && take != NULL && take->examinable;
-        const uint32_t pages = helps ? examine_one(session, take) : 0;
-        session->statistics.pages_helped += pages;
-        if (pages == 0) {
-            examiner->idle = true;
-            svp_condition_wait(examiner->wanted, session->mutex);
-        }
-    }
-    svp_mutex_unlock(session->mutex);
-}
-
-void svp_examine_start(struct savepoint *session)
-{
-    session->examiner.thread = session->options.workers > 1 ? svp_thread_start(run, session) : NULL;
-}
-
-void svp_examine_stop(struct savepoint *session)
-{
-    struct svp_examiner *examiner = &session->examiner;
-    if (examiner->thread != NULL) {
-        svp_mutex_lock(session->mutex);
-        examiner->stopping = true;
-        svp_condition_wake_all(examiner->wanted);
-        svp_mutex_unlock(session->mutex);
-        svp_thread_join(examiner->thread);
     }
 }

@@ -83,32 +83,36 @@ static bool decode(struct savepoint *session, struct svp_region *region, const s
     return done;
 }
 
-static bool recall_captured(struct savepoint *session, const struct svp_capture *capture)
+static void recall_captured(struct savepoint *session, const struct svp_capture *capture)
 {
     struct svp_region *region = capture->region;
     struct svp_pageset wanted = { 0 };
-    if (svp_pageset_next(&region->absent, 0) == SVP_PAGESET_NONE) {
-        return true;
-    }
-    if (!session->recall.open || !svp_pageset_open(&wanted, region->pages)) {
-        return false;
+    if (svp_pageset_next(&region->absent, 0) == SVP_PAGESET_NONE || !session->recall.open ||
+        !svp_pageset_open(&wanted, region->pages)) {
+        return;
     }
     find_wanted(&wanted, region, &capture->captured);
     bool done = svp_pageset_next(&wanted, 0) == SVP_PAGESET_NONE || decode(session, region, &wanted);
     if (done) {
+        svp_mutex_lock(session->mutex);
         svp_pageset_subtract(&region->absent, &wanted);
+        svp_mutex_unlock(session->mutex);
     }
     svp_pageset_close(&wanted);
-    return done;
 }
 
-bool svp_recall_captured(struct savepoint *session, const struct svp_take *take)
+void svp_recall_captured(struct savepoint *session, const struct svp_take *take)
 {
-    bool done = true;
     for (size_t i = 0; i < take->capture_count; i++) {
-        done = recall_captured(session, &take->captures[i]) && done;
+        recall_captured(session, &take->captures[i]);
     }
-    return done;
+}
+
+void svp_recall_settle(struct savepoint *session, struct svp_region *region, uint64_t page)
+{
+    svp_mutex_lock(session->mutex);
+    svp_pageset_remove(&region->absent, page, 1);
+    svp_mutex_unlock(session->mutex);
 }
 
 void svp_recall_chunk(struct savepoint *session, struct svp_chunk *chunk)
@@ -119,7 +123,7 @@ void svp_recall_chunk(struct savepoint *session, struct svp_chunk *chunk)
             if (!svp_recall_from_archive(session, region, chunk->pages[i])) {
                 chunk->no_base |= UINT64_C(1) << i;
             }
-            svp_pageset_remove(&region->absent, chunk->pages[i], 1);
+            svp_recall_settle(session, region, chunk->pages[i]);
         }
     }
 }

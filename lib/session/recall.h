@@ -11,14 +11,16 @@
 enum savepoint_status svp_recall_open(struct savepoint *session, struct savepoint_error *error);
 void svp_recall_close(struct svp_recall *recall);
 
-/* Encoder, before a take is encoded: brings to the shadow what it captured, and neighbours of that. False: some pages
- * could not be read, and stay absent. */
-bool svp_recall_captured(struct savepoint *session, const struct svp_take *take);
+/* Encoder, before a take is encoded: brings to the shadow what it captured, and neighbours of that. Pages that could
+ * not be read stay absent. */
+void svp_recall_captured(struct savepoint *session, const struct svp_take *take);
 /* Encoder: a last attempt with those among the chunk's pages; where it fails they have no base. None is absent then. */
 void svp_recall_chunk(struct savepoint *session, struct svp_chunk *chunk);
 /* Encoder: brings the page to the shadow as it was last stored; it stays marked absent. False: it could not be read,
  * and the shadow's page may be anything. */
 bool svp_recall_from_archive(struct savepoint *session, struct svp_region *region, uint64_t page);
+/* Encoder: the page is not absent any more. */
+void svp_recall_settle(struct savepoint *session, struct svp_region *region, uint64_t page);
 /* Encoder, after a take: gives up what was read for it. */
 void svp_recall_forget(struct svp_recall *recall);
 

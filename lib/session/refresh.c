@@ -103,7 +103,7 @@ static enum savepoint_status store_group(struct savepoint *session, const struct
             if (!svp_recall_from_archive(session, region, page)) {
                 continue;
             }
-            svp_pageset_remove(&region->absent, page, 1);
+            svp_recall_settle(session, region, page);
         }
         if (!join_take(session, take, group->capture, page)) {
             break;

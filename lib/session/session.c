@@ -204,16 +204,15 @@ static enum savepoint_status register_fork(struct savepoint *session, struct sav
 /* Once no take is in flight, the workers end. */
 static void stop(struct savepoint *session)
 {
+    svp_session_drain(session);
     svp_mutex_lock(session->mutex);
     session->stopping = true;
-    svp_examine_hurry(session);
     svp_condition_wake_all(session->changed);
     svp_condition_wake_all(session->to_write);
     svp_mutex_unlock(session->mutex);
     if (session->encoder_thread != NULL) {
         svp_thread_join(session->encoder_thread);
     }
-    svp_examine_stop(session);
     if (session->writer_thread != NULL) {
         svp_thread_join(session->writer_thread);
     }
@@ -228,7 +227,6 @@ static enum savepoint_status start(struct savepoint *session, struct savepoint_e
         stop(session);
         return svp_status_fail(error, SAVEPOINT_NO_MEMORY, "open", "cannot start the worker threads");
     }
-    svp_examine_start(session);
     return SAVEPOINT_OK;
 }
 

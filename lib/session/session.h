@@ -86,7 +86,8 @@ struct svp_region {
     /* encoder */
     uint8_t *shadow_memory;
     uint8_t *shadow;           /* in it, at a page boundary */
-    struct svp_pageset absent; /* what the shadow does not hold: pages restored into new memory (recall.h) */
+    struct svp_pageset absent; /* what the shadow does not hold: pages restored into new memory (recall.h); changed with
+                                  the mutex held, for callers that examine */
     struct svp_page_state *states;
     struct svp_tree tree;
 };
@@ -109,17 +110,13 @@ struct svp_chunk { /* staged pages of one region, in order */
     uint8_t bytes[SVP_CHUNK_PAGES * SVP_PAGE_BYTES];
 };
 
-struct svp_examiner {          /* of the chunks of the take that is being encoded */
-    struct svp_thread *thread; /* NULL: there is none */
-    struct svp_condition *wanted;
+struct svp_examiner {             /* of the chunks of the take that is encoded next */
     struct svp_examined *results; /* SVP_EXAMINED; the first is for what the encoder examines when it needs it */
 
     /* shared */
-    uint32_t used;    /* bit i: results[i] is a chunk's */
-    uint32_t waiting; /* callers that wait for takes: meanwhile the worker works */
-    bool idle;        /* it waits to be wanted */
-    bool awaited;     /* the encoder waits for what the worker has begun */
-    bool stopping;
+    uint32_t used; /* bit i: results[i] is a chunk's */
+    uint32_t idle; /* callers that wait, and have found nothing to examine */
+    bool awaited;  /* the encoder waits for what a caller has begun */
 };
 
 struct svp_staging {     /* memory for chunks: what is in use, and what is kept for the next take */
@@ -201,7 +198,6 @@ struct svp_take { /* one take in flight */
     struct svp_chunk *first_chunk, *last_chunk; /* staged, not yet taken by the encoder */
     struct svp_block *first_block, *last_block; /* laid out, not yet taken by the writer */
     bool complete;                              /* nothing more will be staged */
-    bool examinable;                            /* the shadow has what its chunks are compared with */
     bool moved;                                 /* what it has captured is in the shadow */
     bool encoded;                               /* nothing more will be laid out: the encoder is done with it */
     bool committing;                            /* its last block is being written: too late to give it up */
