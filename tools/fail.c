@@ -1,6 +1,7 @@
 /* fail.c - what the tool says when something is wrong, and the exit code that goes with it */
 #include "fail.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -119,7 +120,7 @@ const char *fail_message(const char *message, const char *path, enum savepoint_s
 
 int fail_with(const struct tool *tool, const char *path, const struct savepoint_error *error)
 {
-    if (error->status == SAVEPOINT_CANCELLED) {
+    if (error->status == SAVEPOINT_CANCELLED || error->os_code == EINTR) {
         return TOOL_INTERRUPTED; /* who pressed Ctrl-C knows */
     }
     print_prefix(tool, path);

@@ -29,7 +29,7 @@ static const char more[] = "\n"
                            "by then, local time unless there is a Z; a day or a minute counts to its end.\n"
                            "~N behind any of these is its N-th ancestor.\n"
                            "Exit codes: 0 done, 1 a finding, 2 usage, 3 input or output, 4 locked, 5 not an archive,\n"
-                           "6 damaged, 130 interrupted.\n";
+                           "6 damaged, 130 interrupted (128 and the number of the signal).\n";
 
 static int unknown_verb(const struct tool *tool, const char *name)
 {
@@ -136,11 +136,13 @@ static int finish(const struct tool *tool, int code)
         terminal_end_of_pipe();
         return TOOL_ENVIRONMENT;
     }
-    if (!failed) {
-        return code;
+    if (failed && terminal_interrupted()) {
+        code = TOOL_INTERRUPTED; /* which ended the write that failed, too */
+    } else if (failed) {
+        fail_system(tool, NULL, "cannot write the output", errno == 0 ? EIO : errno);
+        code = code == TOOL_DONE || code == TOOL_FINDING ? TOOL_ENVIRONMENT : code;
     }
-    fail_system(tool, NULL, "cannot write the output", errno == 0 ? EIO : errno);
-    return code == TOOL_DONE || code == TOOL_FINDING ? TOOL_ENVIRONMENT : code;
+    return code == TOOL_INTERRUPTED ? terminal_interrupt_code() : code;
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fail.h"
+#include "terminal.h"
 
 enum { ATTEMPTS = 100 };
 
@@ -92,6 +93,9 @@ int outfile_write(struct outfile *file, const void *bytes, size_t count)
         if (written > 0) {
             next += written;
             count -= (size_t)written;
+        }
+        if (count > 0 && terminal_interrupted()) {
+            return EINTR; /* the rest may wait for a reader that never comes */
         }
     }
     return 0;

@@ -25,7 +25,7 @@ int outfile_check(const char *path, bool force);
 void outfile_standard(struct outfile *file);
 
 int outfile_open(struct outfile *file, const char *path);
-int outfile_write(struct outfile *file, const void *bytes, size_t count);
+int outfile_write(struct outfile *file, const void *bytes, size_t count); /* EINTR: interrupted while it waited */
 
 /* A stream that writes to the file, to be closed before commit; NULL with errno set where there is none. */
 FILE *outfile_stream(const struct outfile *file);

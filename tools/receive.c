@@ -38,7 +38,8 @@ static int read_stream(void *user, void *to, size_t capacity, size_t *bytes)
     FILE *stream = user;
     errno = 0;
     *bytes = fread(to, 1, capacity, stream);
-    return *bytes == 0 && ferror(stream) ? (errno != 0 ? errno : EIO) : 0;
+    bool last = *bytes == 0 || terminal_interrupted(); /* who asks again would wait again */
+    return last && ferror(stream) ? (errno != 0 ? errno : EIO) : 0;
 }
 
 static void print_result(const struct savepoint_stream_result *result)

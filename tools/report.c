@@ -115,6 +115,9 @@ static int make(const struct request *request, struct report *report)
 {
     int code = report_gather(report, request->last);
     if (code == TOOL_GO_ON && to_stdout(request)) {
+        if (!terminal_release_interrupt()) {
+            return TOOL_INTERRUPTED;
+        }
         print(stdout, request, report);
     } else if (code == TOOL_GO_ON) {
         code = write_file(request, report);

@@ -146,7 +146,9 @@ static void flush_rows(struct table *table)
     }
     for (size_t row = 0; row < table->row_count; row++) {
         char **cells = table->cells + row * table->column_count;
-        print_row(table, (const char *const *)cells, false);
+        if (!ferror(stdout)) { /* nobody reads: each would wait again until it is interrupted */
+            print_row(table, (const char *const *)cells, false);
+        }
         for (size_t i = 0; i < table->column_count; i++) {
             free(cells[i]);
         }

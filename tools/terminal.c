@@ -10,14 +10,26 @@
 
 enum { NARROWEST = 40, WIDEST = 10000 };
 
+static const int ending[] = { SIGINT, SIGTERM, SIGHUP };
+
 /* Written by the handlers below, which do nothing else. */
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* the signal that asked to end, the first one */
 static volatile sig_atomic_t pipe_broken;
 
+/* A call that waits is ended by the signal. One that begins to wait just behind it, when the flag had been looked at
+ * already, is ended by an alarm, and so is each that follows. */
 static void note_interrupt(int number)
 {
+    if (interrupted == 0) {
+        interrupted = number;
+    }
+    alarm(1);
+}
+
+static void note_alarm(int number)
+{
     (void)number;
-    interrupted = 1;
+    alarm(1);
 }
 
 static void note_broken_pipe(int number)
@@ -98,15 +110,34 @@ bool terminal_utf8(void)
 void terminal_catch_interrupt(void)
 {
     struct sigaction before;
-    if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_IGN) {
-        return; /* started in the background: Ctrl-C is meant for others */
+    catch_signal(SIGALRM, note_alarm, 0);
+    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++) {
+        if (sigaction(ending[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN) {
+            continue; /* started in the background, or by nohup: the signal is meant for others */
+        }
+        catch_signal(ending[i], note_interrupt, (int)SA_RESETHAND); /* no SA_RESTART: see note_interrupt */
     }
-    catch_signal(SIGINT, note_interrupt, (int)(SA_RESTART | SA_RESETHAND));
+}
+
+bool terminal_release_interrupt(void)
+{
+    struct sigaction before;
+    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++) {
+        if (sigaction(ending[i], NULL, &before) == 0 && before.sa_handler == note_interrupt) {
+            catch_signal(ending[i], SIG_DFL, 0);
+        }
+    }
+    return interrupted == 0;
 }
 
 bool terminal_interrupted(void)
 {
     return interrupted != 0;
+}
+
+int terminal_interrupt_code(void)
+{
+    return 128 + (interrupted == 0 ? SIGINT : (int)interrupted);
 }
 
 bool terminal_pipe_broken(void)

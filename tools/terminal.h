@@ -24,9 +24,16 @@ int terminal_error_columns(void);
 /* The locale says that the terminal shows UTF-8. */
 bool terminal_utf8(void);
 
-/* From here on the first Ctrl-C only sets a flag; a second one ends the process at once. */
+/* From here on the first Ctrl-C, and where there are such signals the first SIGTERM or SIGHUP, only sets a flag and
+ * ends a call that waits, by EINTR; a second one ends the process at once. */
 void terminal_catch_interrupt(void);
 bool terminal_interrupted(void);
+
+/* As it was before: nothing is left that should be put in order. False where an interrupt came in between. */
+bool terminal_release_interrupt(void);
+
+/* The exit code of a tool that was interrupted. */
+int terminal_interrupt_code(void);
 
 /* The reader of stdout has gone. */
 bool terminal_pipe_broken(void);

@@ -128,6 +128,17 @@ bool terminal_interrupted(void)
     return interrupted != 0;
 }
 
+bool terminal_release_interrupt(void)
+{
+    SetConsoleCtrlHandler(on_control, FALSE);
+    return interrupted == 0;
+}
+
+int terminal_interrupt_code(void)
+{
+    return TOOL_INTERRUPTED;
+}
+
 /* There is no signal for it: writing to a pipe fails. */
 bool terminal_pipe_broken(void)
 {

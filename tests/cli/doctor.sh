@@ -102,13 +102,21 @@ run 2 doctor --seconds 86401
 run 2 doctor --self-test folder
 has err 'takes no folder'
 
-# Ctrl-C leaves nothing behind.
-code=0
-env --default-signal=INT "$tool" doctor >out 2>err &
-doctor=$!
-until [ -n "$(ls -A temporary)" ] || ! kill -0 $doctor 2>/dev/null; do sleep 0.01; done
-kill -INT $doctor
-wait $doctor || code=$?
-[ $code = 130 ] || fail "Ctrl-C gives exit code $code: $(cat err)"
-[ -z "$(ls -A temporary)" ] || fail "left behind: $(ls -A temporary)"
+# stopped SIGNAL CODE ARGUMENT...: it ends with that code, and leaves nothing behind
+stopped() {
+    local signal=$1 expected=$2 code=0
+    shift 2
+    env --default-signal="$signal" "$tool" doctor "$@" >out 2>err &
+    doctor=$!
+    until [ -n "$(ls -A temporary)" ] || ! kill -0 $doctor 2>/dev/null; do sleep 0.01; done
+    kill "-$signal" $doctor
+    wait $doctor || code=$?
+    [ $code = "$expected" ] || fail "SIG$signal gives exit code $code: $(cat err)"
+    [ -z "$(ls -A temporary)" ] || fail "left behind: $(ls -A temporary)"
+    rm -rf temporary/*
+}
+stopped INT 130
+stopped TERM 143
+stopped HUP 129
+stopped TERM 143 --self-test
 finish

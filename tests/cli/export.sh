@@ -156,12 +156,15 @@ if ((at == 0)) || ((at == reads)); then
 fi
 silent out
 
-# Ctrl-C while the first of four files is synced: it is whole, and stays.
-with_fault 130 stopped -e inject=fsync:signal=INT:when=1
-has out ' stopped/_\._world\.bin$'
-silent err
-[ "$(ls -A stopped)" = _._world.bin ] || fail "after Ctrl-C: $(ls -A stopped)"
-cmp stopped/_._world.bin <(page w 2) || fail "not whole"
+# Ctrl-C, or another signal that ends programs, while the first of four files is synced: it is whole, and stays.
+for signal in INT:130 TERM:143 HUP:129; do
+    rm -rf stopped
+    with_fault "${signal#*:}" stopped -e "inject=fsync:signal=${signal%:*}:when=1"
+    has out ' stopped/_\._world\.bin$'
+    silent err
+    [ "$(ls -A stopped)" = _._world.bin ] || fail "after SIG${signal%:*}: $(ls -A stopped)"
+    cmp stopped/_._world.bin <(page w 2) || fail "not whole"
+done
 
 # A folder that cannot be synced: the file in it goes, and the one before; a folder that cannot be read is good.
 with_fault 3 unsynced -e inject=fsync:error=EIO:when=2
