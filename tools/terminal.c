@@ -51,6 +51,7 @@ static void catch_signal(int number, void (*handler)(int), int flags)
 void terminal_begin(void)
 {
     catch_signal(SIGPIPE, note_broken_pipe, SA_RESTART);
+    catch_signal(SIGXFSZ, SIG_IGN, 0); /* a file above the limit of `ulimit -f`: the write fails, by EFBIG */
 }
 
 char **terminal_arguments(int *argc, char **argv)

@@ -55,4 +55,17 @@ kill -TERM $receiver || fail "Ctrl-C that was meant for others ended it: $(cat e
 code=0
 wait $receiver || code=$?
 [ "$code" = 143 ] || fail "SIGTERM behind a Ctrl-C that is ignored: exit code $code"
+
+# A limit on the size of files is told as a full disk is, and what was made goes again.
+limited() {
+    local code=0
+    (ulimit -f 100 && exec "$tool" "$@" >out 2>err) || code=$?
+    [ "$code" = 3 ] || fail "savepoint $* with a limit: exit code $code: $(cat err)"
+    has err 'File too large'
+}
+limited export large.svp HEAD -o dump
+has err '^savepoint: export: dump/field\.bin: cannot write: File too large$'
+[ ! -e dump ] || fail "left behind: $(find dump)"
+limited export large.svp HEAD --output -
+limited cat large.svp HEAD field
 finish
