@@ -229,7 +229,7 @@ static int run(struct tool *tool, int argc, char **argv)
 {
     bool json = false;
     bool self_test = false;
-    struct option_bounded seconds = { SECONDS_DEFAULT, SECONDS_MOST };
+    struct option_bounded seconds = { UINT64_MAX, SECONDS_MOST }; /* more than can be given */
     const struct option options[] = {
         { 't', "self-test", OPTION_FLAG, &self_test },
         { 's', "seconds", OPTION_BOUNDED, &seconds },
@@ -242,8 +242,13 @@ static int run(struct tool *tool, int argc, char **argv)
     if (self_test && argc > 0) {
         return fail_usage(tool, "the self-test takes no folder: it works in the one that TMPDIR names");
     }
+    bool timed = seconds.number != UINT64_MAX;
+    if (timed && !self_test) {
+        return fail_usage(tool, "--seconds is the time for the self-test: give --self-test, too");
+    }
     terminal_catch_interrupt();
-    return self_test ? selftest_run(tool, seconds.number, json) : diagnose(tool, argc > 0 ? argv[0] : NULL, json);
+    return self_test ? selftest_run(tool, timed ? seconds.number : SECONDS_DEFAULT, json)
+                     : diagnose(tool, argc > 0 ? argv[0] : NULL, json);
 }
 
 const struct verb verb_doctor = { "doctor", "write-watches here: what works, costs, what to do; self-test", help, run };

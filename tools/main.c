@@ -50,7 +50,11 @@ static int unknown_verb(const struct tool *tool, const char *name)
 static int help(const struct tool *tool, const char *verb_name)
 {
     const struct verb *verb = NULL;
-    if (verb_name != NULL && strcmp(verb_name, "help") != 0) {
+    static const char *const itself[] = { "help", "--help", "-h" };
+    for (size_t i = 0; i < sizeof itself / sizeof itself[0] && verb_name != NULL; i++) {
+        verb_name = strcmp(verb_name, itself[i]) == 0 ? NULL : verb_name;
+    }
+    if (verb_name != NULL) {
         verb = verbs_find(verb_name);
         if (verb == NULL) {
             return unknown_verb(tool, verb_name);

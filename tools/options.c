@@ -62,8 +62,11 @@ static int store(struct parser *parser, const struct option *option, const char 
     case OPTION_TEXT:
         *(const char **)option->value = value;
         break;
-    case OPTION_NUMBER:
-        return store_number(parser->tool, option->value, UINT64_MAX, value, shown);
+    case OPTION_NUMBER: {
+        int code = store_number(parser->tool, option->value, UINT64_MAX, value, shown);
+        bool none = code == TOOL_GO_ON && *(const uint64_t *)option->value == 0;
+        return none ? fail_usage(parser->tool, "%s needs at least 1", shown) : code;
+    }
     case OPTION_BOUNDED: {
         struct option_bounded *bounded = option->value;
         return store_number(parser->tool, &bounded->number, bounded->most, value, shown);

@@ -10,7 +10,7 @@
 enum option_kind {
     OPTION_FLAG,   /* value is a bool */
     OPTION_TEXT,   /* value is a const char * */
-    OPTION_NUMBER, /* value is a uint64_t */
+    OPTION_NUMBER, /* value is a uint64_t, at least 1: none of something is nothing to ask for */
     OPTION_BOUNDED /* value is a struct option_bounded */
 };
 

@@ -141,9 +141,6 @@ static const char *name_of(const char *path)
 
 static int check(const struct request *request)
 {
-    if (request->last == 0) {
-        return fail_usage(request->tool, "--last needs at least 1");
-    }
     if (request->output == NULL && !request->json) {
         return fail_usage(request->tool, "where to? -o report.html, or -o - for the standard output");
     }

@@ -167,9 +167,6 @@ static int run(struct tool *tool, int argc, char **argv)
         { 'j', "json", OPTION_FLAG, &json },
     };
     int code = options_parse(tool, &argc, argv, options, sizeof options / sizeof options[0], 1, 2);
-    if (code == TOOL_GO_ON && range.limit == 0) {
-        code = fail_usage(tool, "--last needs at least 1");
-    }
     if (code == TOOL_GO_ON) {
         code = archive_open(&stats.archive, tool, argv[0]);
     }

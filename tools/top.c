@@ -150,9 +150,6 @@ static int run(struct tool *tool, int argc, char **argv)
     if (!parse_interval(&top.interval_ns, interval)) {
         return fail_usage(tool, "--interval is a number of seconds from 0.05 to 86400, not '%s'", interval);
     }
-    if (top.count == 0) {
-        return fail_usage(tool, "--count needs at least 1");
-    }
     top.live = is_live();
     feed_open(&top.feed, argv[0]);
     code = watch(&top);

@@ -16,8 +16,6 @@ END
 
 run 0 log -n 2 linear.svp
 [ "$(wc -l <out)" = 3 ] || fail "-n 2 shows $(wc -l <out) lines with the title"
-run 0 log -n0 linear.svp
-silent out
 
 run 0 log branch.svp
 shows out <<'END'

@@ -62,6 +62,19 @@ for words in 'log -n' 'log --count' 'stats --last' 'report --last' 'top --count'
     run 2 $words $huge linear.svp
     has err "^savepoint: ${words/ /: }: $huge is too large, the most is $most$"
 done
+for words in 'log -n' 'log --count' 'stats --last' 'report --last' 'top --count' 'compact --keep-last' 'compact -l'; do
+    # shellcheck disable=SC2086 # a verb and its option
+    run 2 $words 0 linear.svp
+    has err "^savepoint: ${words/ /: } needs at least 1$"
+done
+run 2 doctor -s 1
+has err '^savepoint: doctor: --seconds is the time for the self-test: give --self-test, too$'
+run 0 help
+cp out whole
+for option in --help -h help; do
+    run 0 help $option
+    cmp -s out whole || fail "help $option"
+done
 run 0 log -n $most linear.svp
 run 0 compact --dry-run --keep-bytes $most linear.svp
 run 2 log -n ${most%5}6 linear.svp
