@@ -213,10 +213,8 @@ copy_region(struct export *export, const struct savepoint_region *region, struct
         int code = outfile_write(file, export->chunk, count);
         if (code != 0) {
             progress_clear(&export->progress);
-            if (code == EINTR) {
-                return TOOL_INTERRUPTED;
-            }
-            return terminal_pipe_broken() ? TOOL_ENVIRONMENT : fail_to_write(export, path, code);
+            int silent = code == EINTR ? TOOL_INTERRUPTED : TOOL_ENVIRONMENT;
+            return code == EINTR || terminal_pipe_broken() ? silent : fail_to_write(export, path, code);
         }
         offset += count;
         export->done_bytes += count;

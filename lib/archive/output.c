@@ -88,9 +88,9 @@ svp_output_write(struct svp_output *output, const void *bytes, size_t count, str
     }
     int code = svp_file_write(&output->source->file, bytes, count, output->at);
     if (code != 0) {
-        enum savepoint_status status =
-            svp_status_os(error, code, "write", "%s: %s; nothing is lost, the next take carries these pages",
-                          output->source->path, svp_status_of_write(code));
+        enum savepoint_status status = svp_status_os(
+            error, code, "write", "%s: %s; the archive is as it was, and a session's next take carries these pages",
+            output->source->path, svp_status_of_write(code));
         if (error != NULL) {
             error->file_offset = output->at;
         }
