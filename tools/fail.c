@@ -108,17 +108,43 @@ static void print_advice(enum savepoint_status status, const char *path)
     fprintf(stderr, "%s\n", place + 2);
 }
 
+/* How many bytes of the path the message begins with; control characters are '?' there. */
+static size_t common_bytes(const char *message, const char *path)
+{
+    size_t length = 0;
+    while (path[length] != '\0' &&
+           (message[length] == path[length] ||
+            (message[length] == '?' && ((unsigned char)path[length] < 0x20 || path[length] == 0x7f)))) {
+        length++;
+    }
+    return length;
+}
+
+bool fail_is_about(const char *message, const char *path)
+{
+    const size_t length = common_bytes(message, path);
+    return path[length] == '\0' && strncmp(message + length, ": ", 2) == 0;
+}
+
 const char *fail_message(const char *message, const char *path, enum savepoint_status status)
 {
-    size_t length = strlen(path);
-    if (strncmp(message, path, length) == 0 && strncmp(message + length, ": ", 2) == 0) {
-        return message + length + 2;
+    if (fail_is_about(message, path)) {
+        return message + strlen(path) + 2;
     }
-    bool cut = strncmp(path, message, strlen(message)) == 0;
+    bool cut = message[common_bytes(message, path)] == '\0';
     return cut ? savepoint_status_name(status) : message;
 }
 
 int fail_with(const struct tool *tool, const char *path, const struct savepoint_error *error)
+{
+    int code = fail_without_advice(tool, path, error);
+    if (code != TOOL_INTERRUPTED) {
+        print_advice(error->status, path);
+    }
+    return code;
+}
+
+int fail_without_advice(const struct tool *tool, const char *path, const struct savepoint_error *error)
 {
     if (error->status == SAVEPOINT_CANCELLED || error->os_code == EINTR) {
         return TOOL_INTERRUPTED; /* who pressed Ctrl-C knows */
@@ -133,7 +159,6 @@ int fail_with(const struct tool *tool, const char *path, const struct savepoint_
         fprintf(stderr, " (offset %llu)", (unsigned long long)error->file_offset);
     }
     fputc('\n', stderr);
-    print_advice(error->status, path);
     return fail_exit_code(error->status);
 }
 

@@ -14,12 +14,17 @@
 /* The exit code of a status: the only place where the two meet. */
 int fail_exit_code(enum savepoint_status status);
 
+/* Whether a message of the library begins with the path. */
+bool fail_is_about(const char *message, const char *path);
+
 /* Most messages of the library begin with the path, which the tool has printed already: this is what stands behind it.
  * In one that a long path has cut nothing else is left: then it is the name of the status. */
 const char *fail_message(const char *message, const char *path, enum savepoint_status status);
 
 /* "savepoint: VERB: PATH: message", then what to do. Returns the exit code. `error` holds the status. */
 int fail_with(const struct tool *tool, const char *path, const struct savepoint_error *error);
+/* The same where the advice for its status does not fit. */
+int fail_without_advice(const struct tool *tool, const char *path, const struct savepoint_error *error);
 
 /* A system call of the tool itself failed on `path`; `what` is what could not be done. Returns TOOL_ENVIRONMENT. */
 int fail_system(const struct tool *tool, const char *path, const char *what, int os_code);

@@ -102,7 +102,12 @@ static int run(struct tool *tool, int argc, char **argv)
             print_result(&result);
         }
     }
-    return status == SAVEPOINT_OK ? TOOL_DONE : fail_with(tool, argv[0], &error);
+    if (status == SAVEPOINT_OK) {
+        return TOOL_DONE;
+    }
+    /* What is said of the stream tells what to do; the advice is for an archive. */
+    bool advise = status != SAVEPOINT_NO_SPACE && fail_is_about(error.message, argv[0]);
+    return advise ? fail_with(tool, argv[0], &error) : fail_without_advice(tool, argv[0], &error);
 }
 
 const struct verb verb_receive = { "receive", "append the snapshots of a stream to an archive", help, run };

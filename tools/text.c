@@ -127,11 +127,40 @@ void text_print(FILE *stream, const char *text, size_t bytes, const char *indent
     }
 }
 
+static bool is_escaped(const char *text)
+{
+    bool escaped = false;
+    for (size_t i = 0, bytes = strlen(text); !escaped && i < bytes;) {
+        char one[16];
+        size_t length = escape_one(one, text + i, bytes - i);
+        escaped = strncmp(one, text + i, length) != 0;
+        i += length;
+    }
+    return escaped;
+}
+
+/* Shells read the escapes in $'...', and there a backslash is one. */
+static void print_escaped_argument(FILE *stream, const char *word)
+{
+    fputs("$'", stream);
+    for (size_t i = 0, bytes = strlen(word); i < bytes;) {
+        char one[16];
+        fputs(word[i] == '\'' || word[i] == '\\' ? "\\" : "", stream);
+        i += escape_one(one, word + i, bytes - i);
+        fputs(one, stream);
+    }
+    fputc('\'', stream);
+}
+
 void text_print_argument(FILE *stream, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
     if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
         fputs(word, stream);
+        return;
+    }
+    if (is_escaped(word)) {
+        print_escaped_argument(stream, word);
         return;
     }
     fputc('\'', stream);

@@ -28,7 +28,7 @@ char *text_escape(char out[TEXT_ESCAPED_BYTES], const char *text);
 /* The same to a stream, any length; line ends are kept and followed by `indent` when it is not NULL. */
 void text_print(FILE *stream, const char *text, size_t bytes, const char *indent);
 
-/* A word of a command line: quoted for the shell where it has to be, and escaped as text_print does. */
+/* A word of a command line, quoted for the shell where it has to be; what text_print escapes stands in $'...'. */
 void text_print_argument(FILE *stream, const char *word);
 
 /* Columns that well-formed text takes on a terminal. */

@@ -289,7 +289,10 @@ static enum savepoint_status run(struct svp_receive *receive, const char *path)
     if (status == SAVEPOINT_NO_SPACE) {
         int32_t os_code = receive->error->os_code;
         svp_status_fail(receive->error, status, "receive",
-                        "%s: no space left: what was received so far is kept; make room, and send the rest", path);
+                        receive->result.snapshots > 0
+                            ? "%s: no space left: what was received so far is kept; make room, and send the rest"
+                            : "%s: no space left: nothing was received; make room, and send it again",
+                        path);
         receive->error->os_code = os_code;
     }
     if (opened) {

@@ -86,4 +86,13 @@ lacks err 'did you mean'
 run 2 show linear.svp frobnicate
 lacks err 'did you mean'
 has err 'try HEAD, HEAD~1, a label, or 4 or more digits of an id'
+
+# A name that is hard to print: it is told once, and what to type can be typed.
+odd=$'odd\'s\nna\\me \xc3\xa9.svp'
+cp linear.svp "$odd"
+run 2 show "$odd" frobnicate
+has err "^savepoint: show: odd's\\\\x0ana\\\\me é.svp: no snapshot is called 'frobnicate'"
+[ "$(grep -o 'svp: ' err | wc -l)" -eq 1 ] || fail "the path is told twice: $(cat err)"
+words=$(sed -n 's/^This lists what is there: savepoint //p' err)
+eval "\"\$tool\" $words" >out 2>err || fail "what is to be typed does not work: $words"
 finish

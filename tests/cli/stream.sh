@@ -91,6 +91,7 @@ code=0
 echo 'Permission denied (publickey).' | "$tool" receive new.svp >out 2>err || code=$?
 [ "$code" = 5 ] && [ ! -e new.svp ] || fail "no stream: $code"
 has err 'check what is at the other end of the pipe$'
+[ "$(wc -l <err)" -eq 1 ] || fail "advice for an archive that is none: $(cat err)"
 code=0
 "$tool" receive new.svp <linear.svp >out 2>err || code=$?
 [ "$code" = 5 ] && [ ! -e new.svp ] || fail "no stream: $code"
@@ -121,6 +122,7 @@ code=0
 { head -c 30000 whole.stream; printf X; tail -c +30002 whole.stream; } | "$tool" receive cut.svp >out 2>err || code=$?
 [ "$code" = 6 ] || fail "damaged: exit code $code"
 has err 'the stream is damaged'
+[ "$(wc -l <err)" -eq 1 ] || fail "advice for a damaged archive: $(cat err)"
 run 0 verify cut.svp
 
 # beside a program, and to one
