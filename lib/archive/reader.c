@@ -237,7 +237,7 @@ static bool fill_run(struct svp_page_map *map, const struct svp_index_entry *ent
 
 /* A damaged record must not cost pages that do not depend on it: all pages that might be in it and have no newer
  * version point to it, so that whoever reads one of them meets the damage, and nobody else. Bounds too wide for that,
- * taken together (no writer of ours makes them), are damage to all: a few bytes could claim all the memory there is. */
+ * taken together, are damage to all: a few bytes could claim all the memory there is. */
 static enum savepoint_status
 fill_damaged(struct filling *filling, struct svp_page_map *map, const struct svp_index_entry *entry, bool *enough,
              enum savepoint_status damage)
@@ -304,7 +304,7 @@ enum savepoint_status svp_reader_map(struct svp_reader *reader, struct svp_page_
 enum savepoint_status svp_reader_map_above(struct svp_reader *reader, struct svp_page_map *maps, size_t map_count,
                                            uint64_t commit_offset, uint64_t base_offset, struct savepoint_error *error)
 {
-    struct filling filling = { reader, maps, map_count, UINT64_C(1) << 20 };
+    struct filling filling = { reader, maps, map_count, UINT64_C(1) << 23 };
     while (commit_offset > base_offset) {
         struct svp_index index = { 0 };
         enum savepoint_status status = load_index(reader, &index, commit_offset, error);

@@ -372,7 +372,8 @@ savepoint_cancel(struct savepoint *session, uint64_t ticket, struct savepoint_er
 /* Waits until the take of `ticket` is committed as its durability asks, and tells which snapshot it became
  * (`snapshot` may be NULL). A take that failed, or that stood behind one that failed, returns the reason;
  * its pages go into the next take. Ticket 0 waits for the newest take. Results are kept for the last 1024
- * tickets; older ones give NOT_FOUND. */
+ * tickets; older ones give NOT_FOUND. A thread that waits compares and hashes pages meanwhile, unless `workers` of the
+ * options is 1: one that is stopped in here (by a debugger, or a collector that stops the world) holds the takes up. */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_wait(struct savepoint *session, uint64_t ticket, struct savepoint_snapshot *snapshot,
                struct savepoint_error *error);
@@ -414,17 +415,17 @@ savepoint_autosave(struct savepoint *session, const struct savepoint_autosave_op
  * after it but not yet counted in the regions is done again after a resume. Takes a snapshot, as
  * savepoint_take() does, when the interval is over, and else (or with autosave off) returns OK at once. `ticket` (may
  * be NULL) is for savepoint_wait; 0 when nothing was taken. No file is touched on the calling thread, and it never
- * waits for the worker: while a take of the archive is in flight, or a compaction (takes of the ring are none), what is
- * due is put off (counted as late) to the first tick that finds none, and an autosave may exceed `staging_bytes`, up to
- * the size of all regions: where that is too much memory, take the first, large snapshot with savepoint_take(), which
- * keeps to the budget. A failure of an earlier autosave is returned by the next tick, once; its pages go into the next
- * take. So is that of a compaction, of which nothing is lost. At the size cap LIMIT is returned whenever one is due and
- * compacting would not help. After any failure autosaving goes on an interval later. A LIVE snapshot, of
- * savepoint_take() or of the interval, is ended by the first tick that finds it prepared (that is when it gets its
- * ticket); one that was given up is told by the next, once: CANCELLED, or LIMIT by its policy. One of savepoint_take()
- * keeps to `staging_bytes` here too: where its last pages do not fit, the tick waits for the worker as a take would.
- * With mode LIVE the interval begins anew at that tick, and the one at which it is over begins the next preparation.
- * Errors: those of savepoint_take() and savepoint_wait(). */
+ * waits for the worker: while a take of the archive is in flight, or a compaction or another autosave (takes of the
+ * ring are none), what is due is put off (counted as late) to the first tick that finds none, and an autosave may
+ * exceed `staging_bytes`, up to the size of all regions: where that is too much memory, take the first, large snapshot
+ * with savepoint_take(), which keeps to the budget. A failure of an earlier autosave is returned by the next tick,
+ * once; its pages go into the next take. So is that of a compaction, of which nothing is lost. At the size cap LIMIT is
+ * returned whenever one is due and compacting would not help. After any failure autosaving goes on an interval later. A
+ * LIVE snapshot, of savepoint_take() or of the interval, is ended by the first tick that finds it prepared (that is
+ * when it gets its ticket); one that was given up is told by the next, once: CANCELLED, or LIMIT by its policy. One of
+ * savepoint_take() keeps to `staging_bytes` here too: where its last pages do not fit, the tick waits for the worker as
+ * a take would. With mode LIVE the interval begins anew at that tick, and the one at which it is over begins the next
+ * preparation. Errors: those of savepoint_take() and savepoint_wait(). */
 SAVEPOINT_NODISCARD SAVEPOINT_API enum savepoint_status
 savepoint_tick(struct savepoint *session, uint64_t *ticket, struct savepoint_error *error);
 

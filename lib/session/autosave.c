@@ -82,7 +82,7 @@ void svp_autosave_note(struct savepoint *session, const struct svp_take *take)
 /* What the workers have left for this tick. */
 struct news {
     struct savepoint_error failure; /* status OK: none */
-    bool in_flight;                 /* something that waits for the disk: takes of the ring do not */
+    bool in_flight;                 /* what an autosave does not queue behind */
     bool capped;
     bool compaction_due;
     uint64_t archive_bytes;
@@ -94,7 +94,7 @@ static struct news read_news(struct savepoint *session)
     const uint64_t cap = options->size_cap_bytes;
     svp_mutex_lock(session->mutex);
     struct news news = { .failure = session->autosave_failure,
-                         .in_flight = svp_take_uses_disk(session),
+                         .in_flight = svp_take_puts_off(session),
                          .archive_bytes = session->statistics.archive_bytes };
     news.capped = cap != 0 && news.archive_bytes >= cap;
     news.compaction_due = session->has_archive && (options->flags & SAVEPOINT_AUTOSAVE_NO_COMPACTION) == 0 &&

@@ -100,6 +100,19 @@ static void choose_none(struct svp_drops *drops)
     }
 }
 
+/* The writer publishes takes before this one meanwhile, and has the catalog and the end of the file for that: a LIVE
+ * autosave ends whatever is in flight. What is to be dropped can wait for the next one. */
+static bool writer_is_at_work(struct savepoint *session, const struct svp_take *take)
+{
+    bool at_work = false;
+    svp_mutex_lock(session->mutex);
+    for (const struct svp_take *before = session->first_take; before != take; before = before->next) {
+        at_work = at_work || !before->for_ring;
+    }
+    svp_mutex_unlock(session->mutex);
+    return at_work;
+}
+
 enum savepoint_status svp_drop_write(struct savepoint *session, const struct svp_take *take, struct svp_end *end,
                                      struct savepoint_error *error)
 {
@@ -110,7 +123,7 @@ enum savepoint_status svp_drop_write(struct savepoint *session, const struct svp
         return SAVEPOINT_OK;
     }
     choose_none(drops);
-    if (take->keep_last == 0 || !list_kept(session)) {
+    if (take->keep_last == 0 || writer_is_at_work(session, take) || !list_kept(session)) {
         return SAVEPOINT_OK;
     }
     if (!svp_catalog_reserve(&session->catalog, choose(session, take->keep_last))) {

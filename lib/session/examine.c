@@ -41,10 +41,10 @@ static void examine(const struct svp_chunk *chunk, struct svp_examined *examined
     }
 }
 
-/* With the mutex held: the first chunk that nobody has begun; NULL: there is none. */
+/* With the mutex held: the first chunk that nobody has begun; NULL: there is none, or the take has failed. */
 static struct svp_chunk *first_left(const struct svp_take *take)
 {
-    struct svp_chunk *chunk = take->first_chunk;
+    struct svp_chunk *chunk = take->status == SAVEPOINT_OK ? take->first_chunk : NULL;
     while (chunk != NULL && chunk->examined != NULL) {
         chunk = chunk->next;
     }
@@ -108,7 +108,8 @@ static void want_help(struct savepoint *session, const struct svp_take *take)
     for (uint32_t i = 1; i < SVP_EXAMINED; i++) {
         used += examiner->used >> i & 1;
     }
-    const struct svp_chunk *left = examiner->idle > 0 && used < SVP_EXAMINED / 2 ? first_left(take) : NULL;
+    const bool helps = examiner->idle > 0 && session->options.workers > 1 && used < SVP_EXAMINED / 2;
+    const struct svp_chunk *left = helps ? first_left(take) : NULL;
     if (left != NULL && left->next != NULL && is_held(left)) {
         svp_condition_wake_all(session->changed);
     }

@@ -1,11 +1,11 @@
 /* session.h - what a session is made of: regions, an archive, a ring or both, workers
  *
  * Three threads meet here: the caller's, in API calls; the encoder, which turns captured pages into the bytes of a
- * transaction; and the writer, which writes and syncs them, in the order of the tickets. A fourth helps the encoder
- * (examine.h). Once a LIVE snapshot was asked for there is one more (live.h), which collects as the caller does: the
- * watch is asked, and what it reports entered, with `watching` held (before `mutex`). Everything under "shared" is
- * touched only with `mutex` held; everything under "encoder" or "writer" belongs to that thread while takes are in
- * flight and to the caller once svp_session_drain has returned. */
+ * transaction; and the writer, which writes and syncs them, in the order of the tickets. Callers that wait help the
+ * encoder (examine.h). Once a LIVE snapshot was asked for there is one more (live.h), which collects as the caller
+ * does: the watch is asked, and what it reports entered, with `watching` held (before `mutex`). Everything under
+ * "shared" is touched only with `mutex` held; everything under "encoder" or "writer" belongs to that thread while takes
+ * are in flight and to the caller once svp_session_drain has returned. */
 #ifndef SVP_SESSION_H
 #define SVP_SESSION_H
 
@@ -311,7 +311,7 @@ struct savepoint {
 
     /* any thread */
     atomic_bool stop_wanted;               /* a tick has to end a LIVE snapshot, or to tell why there is none */
-    atomic_uint busy;                      /* takes of the archive and compactions in flight, takes being prepared */
+    atomic_uint busy;                      /* what is in flight and puts autosaves off; takes being prepared */
     atomic_uint_least64_t autosave_due_ns; /* monotonic; UINT64_MAX: none will be due */
 
     /* shared */

@@ -29,7 +29,7 @@ static void push_spare(struct svp_staging *staging, struct svp_chunk *chunk)
 }
 
 /* Waits until one more chunk stays in the budget, or nothing is staged at all; false: the take has failed. An autosave
- * never waits: it is only taken when no take of the archive is in flight, so at most one exceeds the budget. */
+ * never waits: it is only taken when no other is in flight, so at most one exceeds the budget. */
 static bool reserve(struct savepoint *session, const struct svp_take *take, struct svp_chunk **spare)
 {
     struct svp_staging *staging = &session->staging;

@@ -31,16 +31,17 @@ void svp_take_free(struct svp_take *take)
     svp_memory_free(take);
 }
 
-static bool uses_disk(const struct svp_take *take)
+/* One of the ring is soon encoded; but of autosaves there is one at a time, wherever it goes. */
+static bool puts_off(const struct svp_take *take)
 {
-    return !take->for_ring || take->compaction != NULL;
+    return !take->for_ring || take->compaction != NULL || (take->flags & SVP_COMMIT_AUTOSAVE) != 0;
 }
 
-bool svp_take_uses_disk(const struct savepoint *session)
+bool svp_take_puts_off(const struct savepoint *session)
 {
     bool found = false;
     for (const struct svp_take *take = session->first_take; take != NULL; take = take->next) {
-        found = found || uses_disk(take);
+        found = found || puts_off(take);
     }
     return found;
 }
@@ -59,7 +60,7 @@ void svp_take_enqueue(struct savepoint *session, struct svp_take *take)
         session->newest_ticket = take->ticket;
         session->statistics.takes_in_flight++;
     }
-    atomic_fetch_add(&session->busy, uses_disk(take));
+    atomic_fetch_add(&session->busy, puts_off(take));
 }
 
 /* With the mutex held: the take's pages differ from what is committed, and have no usable base; whether the shadow has
@@ -222,7 +223,7 @@ note_result(struct savepoint *session, const struct svp_take *take, const struct
     result->status = take->status;
     result->error = take->error;
     result->snapshot = *snapshot;
-    atomic_fetch_sub(&session->busy, uses_disk(take));
+    atomic_fetch_sub(&session->busy, puts_off(take));
     if (take->compaction != NULL) {
         svp_compaction_note(session, take);
         return;

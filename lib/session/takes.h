@@ -43,8 +43,9 @@ void svp_take_encoded(struct savepoint *session, struct svp_take *take);
 void svp_take_fail(struct savepoint *session, struct svp_take *take, enum savepoint_status status,
                    const struct savepoint_error *error);
 enum savepoint_status svp_take_status(struct savepoint *session, const struct svp_take *take);
-/* With the mutex held: a take of the archive, or a compaction, is in flight; those of the ring need no disk. */
-bool svp_take_uses_disk(const struct savepoint *session);
+/* With the mutex held: something is in flight that an autosave does not queue behind: a take of the archive or a
+ * compaction, which wait for the disk, or another autosave. */
+bool svp_take_puts_off(const struct savepoint *session);
 /* Writer: the oldest take of the archive in flight, after waiting for one; NULL: the session is closing and none is
  * left. */
 struct svp_take *svp_take_oldest(struct savepoint *session);

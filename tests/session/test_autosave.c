@@ -206,6 +206,36 @@ CHECK_TEST(autosave, behind_a_take_of_the_ring)
     autosave_end(&world);
 }
 
+/* Where there is nothing but a ring autosaves are takes of the ring: one at a time all the same. */
+CHECK_TEST(autosave, one_at_a_time_in_a_ring)
+{
+    struct world world = { 0 };
+    struct savepoint_options options = SAVEPOINT_OPTIONS_INIT;
+    world_open(&world, scratch_path("alone.svp"), "compare", PAGES); /* for its memory */
+    world_close(&world);
+    options.watch = "compare";
+    options.ring_bytes = 1 << 20;
+    CHECK_OK(savepoint_open(&world.session, NULL, &options, NULL));
+    CHECK_OK(savepoint_watch(world.session, "heap", world.memory, PAGES * PAGE_BYTES, NULL));
+    autosave_set(&world, 0);
+    fault_hold_worker(true);
+    clock_advance(SECOND);
+    CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 1);
+    for (int i = 0; i < 5; i++) {
+        clock_advance(SECOND);
+        CHECK(!savepoint_stop_wanted(world.session));
+        CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 0);
+    }
+    CHECK_EQ(autosave_statistics(world.session).autosaves_late, 1);
+    fault_hold_worker(false);
+    CHECK_OK(savepoint_wait(world.session, 1, NULL, NULL));
+    CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 2);
+    CHECK_OK(savepoint_wait(world.session, 2, NULL, NULL));
+    CHECK_EQ(autosave_statistics(world.session).autosaves, 2);
+    world_close(&world);
+    world_free(&world);
+}
+
 /* The worker does not even begin: an autosave above the staging budget is captured nevertheless, a take would wait. */
 CHECK_TEST(autosave, staging_never_waits)
 {

@@ -1,5 +1,4 @@
 /* test_keep_last.c - which autosaves are dropped, and that a dropped one is hidden and nothing else */
-#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>
 
@@ -364,4 +363,38 @@ CHECK_TEST(keep_last, failures_of_memory_and_reading_only_put_off)
     }
     printf("%llu autosaves were saved without dropping\n", (unsigned long long)put_off);
     CHECK(put_off >= 8);
+}
+
+/* A LIVE autosave ends whatever is in flight: its take is encoded while the one before is not published yet. */
+CHECK_TEST(keep_last, a_live_one_behind_a_take_in_flight)
+{
+    struct world world = { 0 };
+    struct savepoint_autosave_options options = SAVEPOINT_AUTOSAVE_OPTIONS_INIT;
+    struct savepoint_snapshot snapshot;
+    uint64_t tickets[2] = { 0, 0 };
+    autosave_open(&world, "live.svp", PAGES);
+    autosave_set(&world, 0);
+    save(&world);
+    reopen(&world); /* which autosaves there are is not known yet */
+    options.interval_ns = SECOND;
+    options.keep_last = 1;
+    options.mode = SAVEPOINT_LIVE;
+    CHECK_OK(savepoint_autosave(world.session, &options, NULL));
+    clock_advance(SECOND);
+    CHECK_EQ(autosave_tick(world.session, SAVEPOINT_OK, NULL), 0);
+    fault_hold_writer(true);
+    CHECK_OK(world_start(&world, SAVEPOINT_SYNC, &tickets[0]));
+    while (tickets[1] == 0) {
+        tickets[1] = autosave_tick(world.session, SAVEPOINT_OK, NULL);
+    }
+    fault_wait_encoded(2);
+    fault_hold_writer(false);
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_OK(savepoint_wait(world.session, tickets[i], &snapshot, NULL));
+        history_add(&world.history, &snapshot, world.memory);
+    }
+    autosave_set(&world, 1);
+    save(&world);
+    check_kept(&world, "BD");
+    autosave_end(&world);
 }
