@@ -190,7 +190,9 @@ for ((turn = 0; turn < 3000; turn++)); do
     sleep 0.01
 done
 mv theirs taken/_._world.bin
-kill -CONT "$(sed -n 's/^\([0-9]*\) .*--- stopped by SIGSTOP.*/\1/p' calls)"
+# One line for each thread, of which an emulator has several: the process goes by the number of one of them.
+# shellcheck disable=SC2046 # one word each
+kill -CONT $(sed -n 's/^\([0-9]*\) .*--- stopped by SIGSTOP.*/\1/p' calls) 2>/dev/null || :
 wait "$exporter" || failures=$((failures + 1))
 lacks err 'removed again'
 [ "$(cat taken/*)" = theirs ] || fail "a file of somebody else is gone"
