@@ -173,7 +173,10 @@ CHECK_TEST(compaction_auto, the_cap_makes_room)
     }
     CHECK(made >= 3);
     CHECK_EQ(autosave_statistics(world.session).autosaves_late, made);
-    CHECK_EQ(autosave_statistics(world.session).compactions, made);
+    /* One that followed an autosave because it was worth it may be through before the next tick, and puts nothing off.
+     */
+    CHECK(autosave_statistics(world.session).compactions >= made);
+    CHECK(autosave_statistics(world.session).compactions <= 12);
     forget_dropped(&world);
     end(&world);
 }
