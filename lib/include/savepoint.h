@@ -401,7 +401,8 @@ struct savepoint_autosave_options {
 
 /* Sets or changes what savepoint_tick() does; NULL options turn it off. The interval begins now; a LIVE snapshot of
  * the interval that is being prepared is not taken. With `keep_last`
- * N, an autosave that is committed drops all older ones but N - 1, in the same transaction: dropped snapshots are
+ * N, an autosave that is committed drops all older ones but N - 1, in the same transaction (a LIVE one that ended while
+ * another take was in flight leaves that to the next): dropped snapshots are
  * hidden from names and lists, and their bytes stay in the file until it is compacted. Ticks begin that by themselves,
  * as savepoint_compact() without rules, when what was dropped takes about more room than the rest (and 1 MiB at least),
  * or when the cap is reached and a sixteenth of the file or more is to be gained; one that failed is tried again after

@@ -115,7 +115,7 @@ static void put_off(struct savepoint *session)
     }
 }
 
-/* One is due and nothing is in flight in the archive. Whatever comes of it, the next one is due an interval later. */
+/* One is due and nothing in flight puts it off. Whatever comes of it, the next one is due an interval later. */
 static enum savepoint_status
 take_due(struct savepoint *session, uint64_t *ticket, const struct news *news, struct savepoint_error *error)
 {
@@ -141,8 +141,8 @@ static enum savepoint_status begin_compaction(struct savepoint *session, struct 
     return svp_compaction_begin(session, NULL, &options, true, error);
 }
 
-/* Nothing is in flight in the archive, nor being prepared. A compaction follows the autosave that is due, so that it
- * does not keep it waiting, unless it is what makes room for it. */
+/* Nothing in flight puts an autosave off, nor is one being prepared. A compaction follows the autosave that is due, so
+ * that it does not keep it waiting, unless it is what makes room for it. */
 static enum savepoint_status
 tick_idle(struct savepoint *session, uint64_t *ticket, bool due, const struct news *news, struct savepoint_error *error)
 {
